@@ -1,1 +1,21 @@
-//! Not written yet.
+//! The pure heart of strangler: what a configuration means and where a request goes.
+//!
+//! Owns the configuration language, matching, decisions and their explanations. Refuses every kind of
+//! input and output: no sockets, clock, randomness, threads, async or files; `now`, draws, environment
+//! values and file texts are arguments.
+//!
+//! Layers, each importing only those above it:
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`words`] | the product's vocabulary: phases, owners, ids, shares |
+//! | [`matching`] | patterns, predicates, the element trie, precedence, ties |
+//! | [`snapshot`] | one compiled, immutable configuration |
+//! | [`config`] | TOML text → snapshot, with every problem at once |
+//! | [`routing`] | lookup, `decide`, `explain`, differences between snapshots |
+
+pub mod config;
+pub mod matching;
+pub mod routing;
+pub mod snapshot;
+pub mod words;

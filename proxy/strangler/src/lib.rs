@@ -1,1 +1,29 @@
-//! Not written yet.
+//! Strangler: a reverse proxy that moves a monolith to extracted services one route at a time.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`server`] | listeners, client connections, limits, drain |
+//! | [`forward`] | one request end to end |
+//! | [`upstream`] | endpoints, per-thread connection pools, balancing |
+//! | [`live`] | the one snapshot everybody reads; watch and reload |
+//! | [`telemetry`] | metrics and the access log |
+//! | [`store`] | history and the last good configuration on disk |
+//! | [`admin`] | the admin listener |
+//! | [`cli`] | one file per command |
+
+pub mod admin;
+pub mod cli;
+pub mod forward;
+pub mod live;
+pub mod server;
+pub mod store;
+pub mod telemetry;
+pub mod upstream;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the program with its arguments, the first being its name, and returns its exit code.
+pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
+    cli::main_from(arguments)
+}

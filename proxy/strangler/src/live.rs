@@ -1,0 +1,97 @@
+//! The one configuration everybody reads, and how another takes its place.
+//!
+//! Owns the current [`Running`] configuration. Imports only core and [`crate::upstream`]'s state. Refuses
+//! partial changes: a new configuration is built whole, then stored once.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use strangler_core::snapshot::Snapshot;
+use strangler_core::words::UpstreamId;
+
+use crate::upstream::UpstreamState;
+
+/// A snapshot in service, with the run-time state that belongs to it.
+///
+/// Invariant: immutable once published; a request pins one and uses it to its end.
+#[derive(Debug)]
+pub struct Running {
+    /// The configuration.
+    pub snapshot: Arc<Snapshot>,
+    /// Its number: 1 for the first one of this process, then counting up.
+    pub generation: u64,
+    /// State of each upstream, indexed by [`UpstreamId`]; carried over where the upstream did not change.
+    pub upstreams: Vec<Arc<UpstreamState>>,
+}
+
+impl Running {
+    /// The first configuration of a process.
+    pub fn first(snapshot: Arc<Snapshot>) -> Running {
+        let upstreams = snapshot.upstreams.iter().map(|u| Arc::new(UpstreamState::new(u, None))).collect();
+        Running { snapshot, generation: 1, upstreams }
+    }
+
+    /// The configuration that follows this one; endpoints that are in both keep their state and pools.
+    pub fn next(&self, snapshot: Arc<Snapshot>) -> Running {
+        let upstreams = snapshot
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let old = self.upstreams.iter().find(|state| state.name == upstream.name);
+                Arc::new(UpstreamState::new(upstream, old.map(Arc::as_ref)))
+            })
+            .collect();
+        Running { snapshot, generation: self.generation + 1, upstreams }
+    }
+
+    /// State of an upstream of this configuration.
+    #[expect(clippy::indexing_slicing, reason = "an id is made only for an entry of its own snapshot")]
+    pub fn upstream(&self, id: UpstreamId) -> &Arc<UpstreamState> {
+        &self.upstreams[id.0 as usize]
+    }
+}
+
+/// The current configuration.
+#[derive(Debug)]
+pub struct Live {
+    current: ArcSwap<Running>,
+}
+
+/// A data thread's view of the current configuration: reading it is one relaxed load.
+pub type Reader = arc_swap::Cache<Arc<Live>, Arc<Running>>;
+
+impl AsRef<ArcSwap<Running>> for Live {
+    fn as_ref(&self) -> &ArcSwap<Running> {
+        &self.current
+    }
+}
+
+impl std::ops::Deref for Live {
+    type Target = ArcSwap<Running>;
+
+    fn deref(&self) -> &ArcSwap<Running> {
+        &self.current
+    }
+}
+
+impl Live {
+    /// Starts with a configuration.
+    pub fn new(running: Running) -> Arc<Live> {
+        Arc::new(Live { current: ArcSwap::from_pointee(running) })
+    }
+
+    /// The current configuration, for threads that ask rarely.
+    pub fn pin(&self) -> Arc<Running> {
+        self.current.load_full()
+    }
+
+    /// A cached view for a data thread; call `reader.load()` once per request.
+    pub fn reader(self: &Arc<Live>) -> Reader {
+        arc_swap::Cache::new(Arc::clone(self))
+    }
+
+    /// Publishes a configuration: one store, after which every new request uses it.
+    pub fn publish(&self, running: Arc<Running>) {
+        self.current.store(running);
+    }
+}

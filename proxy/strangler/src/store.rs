@@ -1,0 +1,1 @@
+//! What outlives the process: history and the last good configuration.
