@@ -54,30 +54,16 @@ impl Running {
 /// The current configuration.
 #[derive(Debug)]
 pub struct Live {
-    current: ArcSwap<Running>,
+    current: Arc<ArcSwap<Running>>,
 }
 
 /// A data thread's view of the current configuration: reading it is one relaxed load.
-pub type Reader = arc_swap::Cache<Arc<Live>, Arc<Running>>;
-
-impl AsRef<ArcSwap<Running>> for Live {
-    fn as_ref(&self) -> &ArcSwap<Running> {
-        &self.current
-    }
-}
-
-impl std::ops::Deref for Live {
-    type Target = ArcSwap<Running>;
-
-    fn deref(&self) -> &ArcSwap<Running> {
-        &self.current
-    }
-}
+pub type Reader = arc_swap::Cache<Arc<ArcSwap<Running>>, Arc<Running>>;
 
 impl Live {
     /// Starts with a configuration.
     pub fn new(running: Running) -> Arc<Live> {
-        Arc::new(Live { current: ArcSwap::from_pointee(running) })
+        Arc::new(Live { current: Arc::new(ArcSwap::from_pointee(running)) })
     }
 
     /// The current configuration, for threads that ask rarely.
@@ -86,8 +72,8 @@ impl Live {
     }
 
     /// A cached view for a data thread; call `reader.load()` once per request.
-    pub fn reader(self: &Arc<Live>) -> Reader {
-        arc_swap::Cache::new(Arc::clone(self))
+    pub fn reader(&self) -> Reader {
+        arc_swap::Cache::new(Arc::clone(&self.current))
     }
 
     /// Publishes a configuration: one store, after which every new request uses it.
