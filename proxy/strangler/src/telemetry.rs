@@ -1,28 +1,39 @@
 //! What the data path counts and logs: metrics and the access log.
 //!
-//! Data threads write only to their own counters; the control thread adds them up when asked.
+//! Data threads write only to counters of their own (one [`Recorder`] each); the control thread adds them up
+//! when asked. Refuses to slow a request down: nothing here waits, and what does not fit is dropped and counted.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+pub mod access_log;
+pub mod recorder;
+mod render;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use access_log::{AccessLogWriter, AccessRecord};
+pub use recorder::{Answerer, Limit, Recorder, RequestOutcome, Side};
 
 use crate::live::Running;
+use recorder::Shard;
 
 /// Everything that is counted in this process.
 #[derive(Debug, Default)]
 pub struct Telemetry {
     /// `strangler_config_stale`: the files on disk are not what serves.
     pub config_stale: AtomicBool,
-    /// Access log lines dropped because the writer was behind.
-    pub access_log_dropped: AtomicU64,
+    /// The access log.
+    pub access_log: Arc<AccessLogWriter>,
+    shards: Mutex<Vec<Arc<Shard>>>,
 }
 
 /// Requests answered so far, added up over all threads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TrafficRow {
     /// Slice; empty where no route won.
-    pub slice: String,
+    pub slice: Arc<str>,
     /// Route id; empty where no route won.
-    pub route: String,
+    pub route: Arc<str>,
     /// `legacy`, `extracted`, or `proxy` where the proxy itself answered.
     pub owner: &'static str,
     /// Status code; 499 where the client left first.
@@ -37,14 +48,55 @@ impl Telemetry {
         Arc::new(Telemetry::default())
     }
 
-    /// Requests by slice, route, owner and code since the process started, sorted.
-    pub fn traffic(&self) -> Vec<TrafficRow> {
-        Vec::new()
+    /// Counters for one data thread.
+    pub fn recorder(&self) -> Recorder {
+        let shard = Arc::new(Shard::new(self.access_log.lane()));
+        self.lock().push(Arc::clone(&shard));
+        Recorder::new(shard, Arc::clone(&self.access_log))
     }
 
-    /// All metrics in the Prometheus text format.
+    /// Requests by slice, route, owner and code since the process started, sorted.
+    pub fn traffic(&self) -> Vec<TrafficRow> {
+        let mut sums = BTreeMap::new();
+        for shard in self.lock().iter() {
+            shard.add_requests(&mut sums);
+        }
+        sums.into_iter()
+            .map(|(key, count)| TrafficRow {
+                slice: key.slice,
+                route: key.route,
+                owner: key.answerer.as_str(),
+                code: key.code,
+                count,
+            })
+            .collect()
+    }
+
+    /// Near misses per slice since the process started.
+    pub fn near_misses(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut sums = BTreeMap::new();
+        for shard in self.lock().iter() {
+            shard.add_near_misses(&mut sums);
+        }
+        sums
+    }
+
+    /// Open connections of one side, now.
+    pub fn connections(&self, side: Side) -> u64 {
+        self.lock().iter().map(|shard| shard.connections(side)).sum()
+    }
+
+    /// How often a limit was hit.
+    pub fn limit(&self, limit: Limit) -> u64 {
+        self.lock().iter().map(|shard| shard.limit(limit)).sum()
+    }
+
+    /// All metrics in the Prometheus text format, version 0.0.4.
     pub fn render_prometheus(&self, running: &Running) -> String {
-        let _ = running;
-        String::new()
+        render::render(self, &self.lock(), running, self.config_stale.load(Ordering::Relaxed))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Shard>>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

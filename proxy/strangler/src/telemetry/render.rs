@@ -1,0 +1,151 @@
+//! Metrics in the Prometheus text format.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use strangler_core::words::Phase;
+
+use super::recorder::{BUCKETS, Limit, Shard, Side};
+use super::{Telemetry, TrafficRow};
+use crate::live::Running;
+
+/// Writing to a string cannot fail; this says so once.
+macro_rules! line {
+    ($out:expr, $($arg:tt)*) => { let _infallible = writeln!($out, $($arg)*); };
+}
+
+pub(super) fn render(telemetry: &Telemetry, shards: &[Arc<Shard>], running: &Running, stale: bool) -> String {
+    let mut out = String::with_capacity(16 * 1024);
+    requests(&mut out, shards);
+    durations(&mut out, shards);
+    line!(out, "# HELP strangler_connections Open connections.\n# TYPE strangler_connections gauge");
+    for side in Side::ALL {
+        let count: u64 = shards.iter().map(|shard| shard.connections(side)).sum();
+        line!(out, "strangler_connections{{side=\"{}\"}} {count}", side.as_str());
+    }
+    line!(out, "# HELP strangler_limits_total Times a limit was hit.\n# TYPE strangler_limits_total counter");
+    for limit in Limit::ALL {
+        let count: u64 = shards.iter().map(|shard| shard.limit(limit)).sum();
+        line!(out, "strangler_limits_total{{limit=\"{}\"}} {count}", limit.as_str());
+    }
+    near_misses(&mut out, shards, running);
+    configuration(&mut out, running, stale);
+    line!(
+        out,
+        "# HELP strangler_access_log_dropped_total Access log lines dropped because the writer was behind.\n\
+         # TYPE strangler_access_log_dropped_total counter\nstrangler_access_log_dropped_total {}",
+        telemetry.access_log.dropped()
+    );
+    out
+}
+
+fn requests(out: &mut String, shards: &[Arc<Shard>]) {
+    let mut sums = BTreeMap::new();
+    for shard in shards {
+        shard.add_requests(&mut sums);
+    }
+    line!(out, "# HELP strangler_requests_total Requests answered.\n# TYPE strangler_requests_total counter");
+    for (key, count) in sums {
+        let row = TrafficRow {
+            slice: key.slice,
+            route: key.route,
+            owner: key.answerer.as_str(),
+            code: key.code,
+            count,
+        };
+        line!(
+            out,
+            "strangler_requests_total{{slice=\"{}\",route=\"{}\",owner=\"{}\",role=\"primary\",code=\"{}\"}} {}",
+            escape(&row.slice),
+            escape(&row.route),
+            row.owner,
+            row.code,
+            row.count
+        );
+    }
+}
+
+fn durations(out: &mut String, shards: &[Arc<Shard>]) {
+    let mut sums = BTreeMap::new();
+    for shard in shards {
+        shard.add_durations(&mut sums);
+    }
+    line!(
+        out,
+        "# HELP strangler_request_duration_seconds From a request's head to its answer's last byte.\n\
+         # TYPE strangler_request_duration_seconds histogram"
+    );
+    for ((slice, answerer), (buckets, sum_ns)) in sums {
+        let labels = format!("slice=\"{}\",owner=\"{}\",role=\"primary\"", escape(&slice), answerer.as_str());
+        let mut total = 0;
+        for (index, count) in buckets.iter().enumerate() {
+            total += count;
+            match BUCKETS.get(index) {
+                Some(bound) => {
+                    line!(
+                        out,
+                        "strangler_request_duration_seconds_bucket{{{labels},le=\"{bound}\"}} {total}"
+                    );
+                }
+                None => {
+                    line!(out, "strangler_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {total}");
+                }
+            }
+        }
+        let sum = std::time::Duration::from_nanos(sum_ns).as_secs_f64();
+        line!(out, "strangler_request_duration_seconds_sum{{{labels}}} {sum}");
+        line!(out, "strangler_request_duration_seconds_count{{{labels}}} {total}");
+    }
+}
+
+fn near_misses(out: &mut String, shards: &[Arc<Shard>], running: &Running) {
+    let mut sums: BTreeMap<Arc<str>, u64> =
+        running.snapshot.slices.iter().map(|slice| (Arc::clone(&slice.name), 0)).collect();
+    for shard in shards {
+        shard.add_near_misses(&mut sums);
+    }
+    line!(
+        out,
+        "# HELP strangler_near_misses_total Unmatched requests one spelling away from a route.\n\
+         # TYPE strangler_near_misses_total counter"
+    );
+    for (slice, count) in sums {
+        line!(out, "strangler_near_misses_total{{slice=\"{}\"}} {count}", escape(&slice));
+    }
+}
+
+fn configuration(out: &mut String, running: &Running, stale: bool) {
+    line!(
+        out,
+        "# HELP strangler_phase The phase a slice is in: 1 for the one that holds.\n# TYPE strangler_phase gauge"
+    );
+    for slice in &running.snapshot.slices {
+        for phase in Phase::ALL {
+            let holds = u8::from(slice.phase == *phase);
+            line!(out, "strangler_phase{{slice=\"{}\",phase=\"{phase}\"}} {holds}", escape(&slice.name));
+        }
+    }
+    line!(
+        out,
+        "# HELP strangler_upstream_endpoints Endpoints by state.\n# TYPE strangler_upstream_endpoints gauge"
+    );
+    for upstream in &running.upstreams {
+        let (name, count) = (escape(&upstream.name), upstream.endpoints.len());
+        line!(out, "strangler_upstream_endpoints{{upstream=\"{name}\",state=\"available\"}} {count}");
+    }
+    line!(
+        out,
+        "# HELP strangler_config_generation Number of the configuration that serves.\n\
+         # TYPE strangler_config_generation gauge\nstrangler_config_generation {}\n\
+         # HELP strangler_config_stale 1 where the files on disk were refused and an older configuration serves.\n\
+         # TYPE strangler_config_stale gauge\nstrangler_config_stale {}",
+        running.generation,
+        u8::from(stale)
+    );
+}
+
+/// A label value: backslash, quote and line feed escaped.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
