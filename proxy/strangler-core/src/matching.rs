@@ -4,11 +4,18 @@
 //! trie, and the detection of ties and of routes that can never win. Refuses ownership: it names routes,
 //! not upstreams.
 
+mod index;
+pub mod near;
 pub mod path;
 pub mod pattern;
 pub mod predicate;
+pub mod request;
+pub mod specificity;
 pub mod table;
 
+pub use near::SpellingDifference;
 pub use pattern::{Pattern, PatternError};
-pub use predicate::Predicates;
+pub use predicate::{Condition, Predicates};
+pub use request::{Reading, RequestView};
+pub use specificity::Specificity;
 pub use table::Table;

@@ -3,6 +3,8 @@
 //! Owns lookup on a snapshot, [`decide`], its explanation, and what differs between two snapshots.
 //! `explain`, `plan` and live traffic call the same [`decide`].
 
+pub mod cohort;
 pub mod decide;
 
-pub use decide::{Decision, Facts, Refusal, RequestView, Verdict, decide};
+pub use crate::matching::{RequestView, SpellingDifference};
+pub use decide::{Decision, Facts, NearMiss, Refusal, Verdict, decide};

@@ -1,6 +1,13 @@
-//! The element trie.
+//! Routes compiled for lookup.
+//!
+//! Owns the index of all routes, the indexes of what slices except, and near misses. Refuses the decision
+//! itself: it names routes.
 
-use super::{Pattern, Predicates};
+use std::sync::Arc;
+
+use super::index::{Index, Item};
+use super::near::NearIndex;
+use super::{Pattern, Predicates, Reading};
 use crate::words::{RouteId, SliceId};
 
 /// One route as the table sees it.
@@ -34,22 +41,91 @@ pub enum Conflict {
     NeverWins {
         /// The hidden route.
         loser: RouteId,
-        /// The route that hides it.
+        /// The route that hides it; `None` where its slice's `except` takes all its requests, or its
+        /// conditions contradict one another.
         winner: Option<RouteId>,
-        /// A request that the loser matches and the winner takes.
+        /// A request that the loser matches and the winner takes; empty where nothing can match the loser.
         example: String,
     },
 }
 
 /// Routes compiled for lookup.
 #[derive(Debug, Default)]
-pub struct Table {}
+pub struct Table {
+    routes: Index,
+    /// Per slice, its `except`; `None` where it has none.
+    excepts: Vec<Option<Excepts>>,
+    near: NearIndex,
+    /// Per route, the slice whose `except` applies to it.
+    listed_in: Vec<Option<SliceId>>,
+}
+
+/// The `except` of one slice.
+#[derive(Debug)]
+struct Excepts {
+    index: Index,
+    near: NearIndex,
+}
 
 impl Table {
     /// Compiles routes (their index is their [`RouteId`]) and, per slice, what is excepted.
     /// A table is always built; conflicts are returned beside it.
     pub fn build(entries: &[Entry<'_>], excepts: &[Vec<Pattern>]) -> (Table, Vec<Conflict>) {
-        let _ = (entries, excepts);
-        (Table::default(), Vec::new())
+        let routes: Vec<Item<'_>> = (0..)
+            .zip(entries)
+            .map(|(id, entry)| Item {
+                id,
+                pattern: entry.pattern,
+                when: (!entry.when.is_empty()).then(|| Arc::new(entry.when.clone())),
+                priority: entry.priority,
+            })
+            .collect();
+        let table = Table {
+            routes: Index::build(routes.iter().cloned()),
+            near: NearIndex::build(&routes),
+            excepts: excepts.iter().map(|patterns| Excepts::build(patterns)).collect(),
+            listed_in: entries.iter().map(|entry| entry.listed.then_some(entry.slice)).collect(),
+        };
+        (table, Vec::new())
+    }
+
+    /// The most specific route that a request matches.
+    pub fn find(&self, reading: &Reading<'_>) -> Option<RouteId> {
+        self.routes.find(&reading.path, reading).map(RouteId)
+    }
+
+    /// Which `except` of its slice keeps a request of this route with legacy: an index into the slice's list.
+    pub fn excepted(&self, route: RouteId, reading: &Reading<'_>) -> Option<u32> {
+        let excepts = self.excepts_of(route)?;
+        excepts.index.find(&reading.path, reading)
+    }
+
+    /// The route that an unmatched request would match if it were spelt slightly differently. None where the
+    /// better spelling would be excepted.
+    pub fn near(&self, reading: &Reading<'_>) -> Option<RouteId> {
+        let route = RouteId(self.near.find(reading)?);
+        let excepted = self.excepts_of(route).is_some_and(|excepts| {
+            excepts.index.find(&reading.path, reading).is_some() || excepts.near.find(reading).is_some()
+        });
+        (!excepted).then_some(route)
+    }
+
+    fn excepts_of(&self, route: RouteId) -> Option<&Excepts> {
+        let slice = (*self.listed_in.get(route.0 as usize)?)?;
+        self.excepts.get(slice.0 as usize)?.as_ref()
     }
 }
+
+impl Excepts {
+    fn build(patterns: &[Pattern]) -> Option<Excepts> {
+        if patterns.is_empty() {
+            return None;
+        }
+        let items: Vec<Item<'_>> =
+            (0..).zip(patterns).map(|(id, pattern)| Item { id, pattern, when: None, priority: 0 }).collect();
+        Some(Excepts { index: Index::build(items.iter().cloned()), near: NearIndex::build(&items) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,27 +1,15 @@
 //! The decision about one request.
+//!
+//! Owns the order of questions: ambiguous path, route, `except`, effect, writer or phase, near miss. Refuses
+//! state: equal arguments give equal decisions. Writes go to the writer and reads go by phase; no phase and no
+//! retreat ever moves the writer.
 
-use std::net::IpAddr;
-
-use crate::matching::path::Ambiguity;
-use crate::snapshot::Snapshot;
-use crate::words::{Effect, Owner, Phase, RouteId, SliceId, UpstreamId, Writer};
-
-/// One request as routing sees it; borrowed from the parsed head.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestView<'a> {
-    /// As sent, case-sensitive.
-    pub method: &'a str,
-    /// The authority that is routed on, as sent; case, port and a trailing dot are ignored here.
-    pub host: &'a str,
-    /// The path as sent, without query; starts with `/`.
-    pub path: &'a str,
-    /// What follows the first `?`, as sent.
-    pub query: Option<&'a str>,
-    /// All header lines.
-    pub headers: &'a http::HeaderMap,
-    /// The client's address, as believed.
-    pub client_ip: Option<IpAddr>,
-}
+use super::cohort::{self, Membership};
+use crate::matching::near;
+use crate::matching::path::{self, Ambiguity};
+use crate::matching::{Reading, near::SpellingDifference, request::RequestView};
+use crate::snapshot::{Route, Snapshot};
+use crate::words::{Effect, Owner, Phase, RouteId, SliceId, Strictness, Unmatched, UpstreamId, Writer};
 
 /// What a decision depends on beside the request and the snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +21,11 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// No retreats.
     pub const NONE: Facts<'static> = Facts { retreats: &[] };
+
+    /// The phase a retreat has latched for a slice.
+    pub fn retreat(&self, slice: SliceId) -> Option<Phase> {
+        self.retreats.get(slice.0 as usize).copied().flatten()
+    }
 }
 
 /// Where one request goes, and the facts that led there.
@@ -46,11 +39,12 @@ pub struct Decision {
     pub slice: Option<SliceId>,
     /// Index into the slice's `except` of the pattern that kept the request with legacy.
     pub excepted: Option<u32>,
-    /// Effective phase: the lower of file and retreat; `Legacy` where no route won.
+    /// Effective phase: the lower of file and retreat; `Legacy` where no route won or its slice excepts the
+    /// request.
     pub phase: Phase,
     /// Whether the request is treated as reading or writing.
     pub effect: Effect,
-    /// Who owns the data; `Legacy` where no route won.
+    /// Who owns the data; `Legacy` where no route won or its slice excepts the request.
     pub writer: Writer,
     /// The client's bucket, `0..10_000`; only in phase canary and with a key.
     pub bucket: Option<u16>,
@@ -94,36 +88,136 @@ pub struct NearMiss {
     pub difference: SpellingDifference,
 }
 
-/// How a near miss is spelt differently; the first that applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpellingDifference {
-    /// `/payments/` for `/payments`, or the other way round.
-    TrailingSlash,
-    /// `//payments`.
-    DoubleSlash,
-    /// `/Payments`.
-    Case,
-    /// `/payments;x=1`.
-    Matrix,
-    /// `/payments.json`.
-    Extension,
-    /// More than one of these.
-    Several,
-}
-
 /// Decides where a request goes. Pure: equal arguments give equal decisions.
 pub fn decide(snapshot: &Snapshot, view: &RequestView<'_>, facts: Facts<'_>) -> Decision {
-    let _ = (view, facts);
+    if !snapshot.slices.is_empty()
+        && let Some(found) = path::ambiguity(view.path)
+    {
+        return ambiguous(snapshot, view, found);
+    }
+    if snapshot.routes.is_empty() {
+        return unmatched(snapshot, view, None);
+    }
+    let reading = Reading::new(view);
+    match snapshot.table.find(&reading) {
+        Some(route) => matched(snapshot, &reading, facts, route),
+        None => unmatched(snapshot, view, near_miss(snapshot, &reading)),
+    }
+}
+
+/// The answer of legacy, before anything is known.
+fn to_legacy(snapshot: &Snapshot, view: &RequestView<'_>) -> Decision {
     Decision {
         verdict: Verdict::Forward { owner: Owner::Legacy, upstream: snapshot.legacy },
         route: None,
         slice: None,
         excepted: None,
         phase: Phase::Legacy,
-        effect: Effect::Read,
+        effect: effect_of(view.method, None),
         writer: Writer::Legacy,
         bucket: None,
         near_miss: None,
         reported: None,
     }
+}
+
+fn ambiguous(snapshot: &Snapshot, view: &RequestView<'_>, found: Ambiguity) -> Decision {
+    let decision = to_legacy(snapshot, view);
+    match snapshot.limits.strictness {
+        Strictness::Refuse => {
+            Decision { verdict: Verdict::Refuse(Refusal::AmbiguousPath(found)), ..decision }
+        }
+        Strictness::Report => Decision { reported: Some(found), ..decision },
+    }
+}
+
+/// The route an unmatched request resembles.
+fn near_miss(snapshot: &Snapshot, reading: &Reading<'_>) -> Option<NearMiss> {
+    let route = snapshot.table.near(reading)?;
+    let difference = near::difference(&snapshot.route(route).pattern, &reading.path);
+    Some(NearMiss { route, difference })
+}
+
+fn unmatched(snapshot: &Snapshot, view: &RequestView<'_>, near_miss: Option<NearMiss>) -> Decision {
+    let mut decision = Decision { near_miss, ..to_legacy(snapshot, view) };
+    if let Some(near) = near_miss {
+        let route = snapshot.route(near.route);
+        decision.slice = Some(route.slice);
+        decision.effect = effect_of(view.method, route.effect);
+        if decision.effect == Effect::Write && snapshot.slice(route.slice).writer == Writer::Extracted {
+            decision.verdict = Verdict::Refuse(Refusal::NearMissWrite);
+            return decision;
+        }
+    }
+    if snapshot.unmatched == Unmatched::Reject {
+        decision.verdict = Verdict::Refuse(Refusal::Unmatched);
+    }
+    decision
+}
+
+fn matched(snapshot: &Snapshot, reading: &Reading<'_>, facts: Facts<'_>, id: RouteId) -> Decision {
+    let route = &**snapshot.route(id);
+    let slice = snapshot.slice(route.slice);
+    let mut decision = Decision {
+        route: Some(id),
+        slice: Some(route.slice),
+        effect: effect_of(reading.view.method, route.effect),
+        ..to_legacy(snapshot, reading.view)
+    };
+    if let Some(excepted) = snapshot.table.excepted(id, reading) {
+        decision.excepted = Some(excepted);
+        return decision;
+    }
+    decision.phase = effective_phase(route, facts);
+    decision.writer = slice.writer;
+    let cohort = canary_membership(snapshot, reading, route, decision.phase);
+    decision.bucket = cohort.as_ref().and_then(|cohort| cohort.bucket);
+    let reads = reads_owner(decision.phase, cohort.is_some_and(|cohort| cohort.member));
+    let owner = match (decision.effect, slice.writer) {
+        (Effect::Read, _) | (Effect::Write, Writer::ByCohort) => reads,
+        (Effect::Write, Writer::Legacy) => Owner::Legacy,
+        (Effect::Write, Writer::Extracted) => Owner::Extracted,
+    };
+    let upstream = match owner {
+        Owner::Legacy => snapshot.legacy,
+        Owner::Extracted => slice.upstream,
+    };
+    decision.verdict = Verdict::Forward { owner, upstream };
+    decision
+}
+
+/// The lower of what the file states and what a retreat has latched.
+pub(super) fn effective_phase(route: &Route, facts: Facts<'_>) -> Phase {
+    facts.retreat(route.slice).map_or(route.phase, |retreat| retreat.min(route.phase))
+}
+
+/// Who answers reads in a phase.
+fn reads_owner(phase: Phase, member: bool) -> Owner {
+    match phase {
+        Phase::Legacy | Phase::Shadow => Owner::Legacy,
+        Phase::Canary if member => Owner::Extracted,
+        Phase::Canary => Owner::Legacy,
+        Phase::Extracted | Phase::Retired => Owner::Extracted,
+    }
+}
+
+/// Whether the client is in the route's cohort; `None` outside a canary.
+pub(super) fn canary_membership<'a>(
+    snapshot: &'a Snapshot,
+    reading: &'a Reading<'_>,
+    route: &'a Route,
+    phase: Phase,
+) -> Option<Membership<'a>> {
+    let canary = route.canary.as_ref().filter(|_| phase == Phase::Canary)?;
+    let policy = &route.policy;
+    let name = policy.cohort.as_deref().unwrap_or(&snapshot.slice(route.slice).name);
+    Some(cohort::membership(reading, &route.pattern, name, &policy.cohort_by, canary))
+}
+
+/// Whether a request reads or writes: as its route declares, else by method (RFC 9110 section 9.2.1).
+pub(super) fn effect_of(method: &str, declared: Option<Effect>) -> Effect {
+    declared.unwrap_or(match method {
+        "GET" | "HEAD" | "OPTIONS" => Effect::Read,
+        _ => Effect::Write,
+    })
 }

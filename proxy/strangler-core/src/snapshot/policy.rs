@@ -1,6 +1,9 @@
 //! What a slice or route does with its requests: `[defaults]`, slice and route merged.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::slice::KeySource;
 
 /// The effective policy of a slice or route.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +16,10 @@ pub struct Policy {
     pub request_headers: HeaderOps,
     /// Changes to the extracted side's response headers.
     pub response_headers: HeaderOps,
+    /// The cohort's name; `None`: the slice's.
+    pub cohort: Option<Arc<str>>,
+    /// Where a client's cohort key is taken from; the first present wins.
+    pub cohort_by: Vec<KeySource>,
 }
 
 /// `timeouts` of a policy: what it does not say is the upstream's.

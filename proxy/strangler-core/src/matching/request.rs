@@ -1,0 +1,195 @@
+//! One request as matching reads it.
+//!
+//! Owns the view borrowed from a parsed head, its normal forms, and how a header, cookie or query parameter
+//! is looked up. Refuses judgement: whether a value is wanted is [`super::predicate`]'s business.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, ORIGIN};
+use http::{HeaderMap, HeaderName};
+
+use super::path;
+
+/// One request as routing sees it; borrowed from the parsed head.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'a> {
+    /// As sent, case-sensitive.
+    pub method: &'a str,
+    /// The authority that is routed on, as sent; case, port and a trailing dot are ignored here.
+    pub host: &'a str,
+    /// The path as sent, without query; starts with `/`.
+    pub path: &'a str,
+    /// What follows the first `?`, as sent.
+    pub query: Option<&'a str>,
+    /// All header lines.
+    pub headers: &'a HeaderMap,
+    /// The client's address, as believed.
+    pub client_ip: Option<IpAddr>,
+}
+
+/// A request with its normal forms, made once and shared by every lookup for it.
+#[derive(Clone, Debug)]
+pub struct Reading<'a> {
+    /// What was sent.
+    pub view: &'a RequestView<'a>,
+    /// The method that is looked up: of a CORS preflight, the one it asks for.
+    pub method: &'a str,
+    /// Whether it is a CORS preflight.
+    pub preflight: bool,
+    /// The host in lower case, without port and trailing dot.
+    pub host: Cow<'a, str>,
+    /// The path in normal form.
+    pub path: Cow<'a, str>,
+}
+
+impl<'a> Reading<'a> {
+    /// Reads a request. Allocates nothing for a lower-case host and an ASCII path without escapes.
+    pub fn new(view: &'a RequestView<'a>) -> Reading<'a> {
+        let asked = preflight_method(view);
+        Reading {
+            view,
+            method: asked.unwrap_or(view.method),
+            preflight: asked.is_some(),
+            host: normal_host(view.host),
+            path: path::normal(view.path),
+        }
+    }
+}
+
+/// The method a CORS preflight asks for (Fetch standard, "CORS-preflight fetch"); `None` for other requests.
+fn preflight_method<'a>(view: &RequestView<'a>) -> Option<&'a str> {
+    if view.method != "OPTIONS" || !view.headers.contains_key(ORIGIN) {
+        return None;
+    }
+    view.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.to_str().ok().filter(|method| !method.is_empty())
+}
+
+/// A host as hosts are compared: lower case, no port, no trailing dot. IPv6 literals keep their brackets.
+pub fn normal_host(authority: &str) -> Cow<'_, str> {
+    let name = match authority.rfind(']') {
+        Some(end) => authority.get(..=end).unwrap_or(authority),
+        None => authority.split_once(':').map_or(authority, |(name, _)| name),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// The value of a header; repeated lines are joined by `, ` (RFC 9110 section 5.3). Bytes that are not UTF-8
+/// become U+FFFD.
+pub fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
+    let mut lines = headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let first = lines.next()?;
+    let Some(second) = lines.next() else { return Some(first) };
+    let mut joined = first.into_owned();
+    for line in std::iter::once(second).chain(lines) {
+        joined.push_str(", ");
+        joined.push_str(&line);
+    }
+    Some(Cow::Owned(joined))
+}
+
+/// The value of the first cookie of that name (RFC 6265 section 4.2), over all `Cookie` lines.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
+    headers.get_all(COOKIE).iter().find_map(|line| {
+        line.as_bytes().split(|byte| *byte == b';').find_map(|pair| {
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            let (left, right) = pair.split_at(equals);
+            (left.trim_ascii() == name.as_bytes())
+                .then(|| String::from_utf8_lossy(right.get(1..).unwrap_or_default().trim_ascii()))
+        })
+    })
+}
+
+/// The first value of a query parameter, percent-decoded; empty where it has no `=`. `&` is the only separator.
+pub fn query_parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
+    query?.split('&').filter(|pair| !pair.is_empty()).find_map(|pair| {
+        let (left, right) = pair.split_once('=').unwrap_or((pair, ""));
+        (path::percent_decoded(left) == name).then(|| path::percent_decoded(right))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn hosts_are_compared_without_case_port_and_trailing_dot() {
+        let table = [
+            ("shop.example", "shop.example"),
+            ("SHOP.example:8080", "shop.example"),
+            ("shop.example.", "shop.example"),
+            ("shop.example.:443", "shop.example"),
+            ("[::1]:80", "[::1]"),
+            ("[2001:DB8::1]", "[2001:db8::1]"),
+            ("", ""),
+        ];
+        for (sent, wanted) in table {
+            assert_eq!(normal_host(sent), wanted, "{sent}");
+        }
+    }
+
+    #[test]
+    fn repeated_header_lines_are_joined() {
+        let map = headers(&[("x-a", "1"), ("x-b", "2"), ("x-a", "3")]);
+        assert_eq!(header(&map, &HeaderName::from_static("x-a")).as_deref(), Some("1, 3"));
+        assert_eq!(header(&map, &HeaderName::from_static("x-b")).as_deref(), Some("2"));
+        assert_eq!(header(&map, &HeaderName::from_static("x-c")), None);
+    }
+
+    #[test]
+    fn the_first_cookie_of_a_name_counts() {
+        let map = headers(&[("cookie", "a=1; b=2;b=3; c==x"), ("cookie", "d=4;e")]);
+        let table = [("a", Some("1")), ("b", Some("2")), ("c", Some("=x")), ("d", Some("4")), ("e", None)];
+        for (name, wanted) in table {
+            assert_eq!(cookie(&map, name).as_deref(), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_query_parameter_is_its_first_value_decoded() {
+        let query = Some("v=1&v=2&a%20b=c%26d&flag&x;y=3&&p=a+b");
+        let table = [
+            ("v", Some("1")),
+            ("a b", Some("c&d")),
+            ("flag", Some("")),
+            ("x;y", Some("3")),
+            ("y", None),
+            ("", None),
+            ("p", Some("a+b")),
+        ];
+        for (name, wanted) in table {
+            assert_eq!(query_parameter(query, name).as_deref(), wanted, "{name}");
+        }
+        assert_eq!(query_parameter(None, "v"), None);
+    }
+
+    #[test]
+    fn a_preflight_is_an_options_request_with_origin_and_requested_method() {
+        let both = headers(&[("origin", "http://a"), ("access-control-request-method", "PUT")]);
+        let origin = headers(&[("origin", "http://a")]);
+        let asked = headers(&[("access-control-request-method", "PUT")]);
+        let table = [
+            ("OPTIONS", &both, "PUT", true),
+            ("OPTIONS", &origin, "OPTIONS", false),
+            ("OPTIONS", &asked, "OPTIONS", false),
+            ("POST", &both, "POST", false),
+        ];
+        for (method, headers, looked_up, preflight) in table {
+            let view = RequestView { method, host: "h", path: "/", query: None, headers, client_ip: None };
+            let reading = Reading::new(&view);
+            assert_eq!((reading.method, reading.preflight), (looked_up, preflight));
+        }
+    }
+}
