@@ -1,10 +1,155 @@
-//! The command line.
+//! The command line: one file per command.
+//!
+//! Owns reading arguments, exit codes and what is printed. Parsed arguments (as written) and resolved ones
+//! (defaults filled in, files found) are different types. Refuses logic of its own: commands ask
+//! [`crate::live`], [`crate::admin`] and core.
+
+mod check;
+mod client;
+mod explain;
+mod history;
+mod init;
+mod output;
+mod reload;
+mod run;
+mod status;
+mod target;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs one command.
+use clap::{Args, Parser, Subcommand};
+
+use output::Output;
+
+/// Where the configuration is unless an argument says otherwise.
+pub const DEFAULT_FILE: &str = "config/strangler.toml";
+
+/// How a command ended; the same everywhere (DESIGN section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Pass.
+    Pass,
+    /// The thing asked about failed or was refused.
+    Failed,
+    /// Usage, or an invalid configuration.
+    Invalid,
+    /// A target or the proxy could not be reached.
+    Unreachable,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Pass => 0,
+            Exit::Failed => 1,
+            Exit::Invalid => 2,
+            Exit::Unreachable => 3,
+        })
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Failure {
+        Failure { exit, message: message.into() }
+    }
+}
+
+type Outcome = Result<Exit, Failure>;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "strangler",
+    version,
+    about = "Moves a monolith to extracted services one route at a time",
+    after_help = "Exit codes: 0 pass; 1 refused or failed; 2 usage or invalid configuration; 3 not reachable"
+)]
+struct Arguments {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve
+    Run(run::RunArguments),
+    /// Ask the running proxy to read its files now
+    Reload(reload::ReloadArguments),
+    /// Write a commented first configuration
+    Init(init::InitArguments),
+    /// Check a configuration without serving
+    Check(check::CheckArguments),
+    /// Say where a request would go, and why
+    Explain(explain::ExplainArguments),
+    /// Show the state of the running proxy
+    Status(status::StatusArguments),
+    /// Show every configuration that served or was refused
+    History(history::HistoryArguments),
+}
+
+/// How the running proxy is found.
+#[derive(Clone, Debug, Args)]
+struct AdminArguments {
+    /// Address of the admin listener, such as http://127.0.0.1:9090 [default: `server.admin` of the file]
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+    /// The running proxy's configuration
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    config: PathBuf,
+    /// File that holds the admin token [default: `server.admin_token_file` of the file]
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+}
+
+/// Runs one command; the first argument is the program's name.
 pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
-    drop(arguments.into_iter());
-    ExitCode::from(2)
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // `--help` and `--version` come here too, and are no failure.
+            let exit = if error.use_stderr() { Exit::Invalid } else { Exit::Pass };
+            drop(error.print());
+            return exit.into();
+        }
+    };
+    let output = Output::new(arguments.json);
+    let outcome = match arguments.command {
+        Command::Run(run) => run::run(run, &output),
+        Command::Reload(reload) => reload::run(&reload, &output),
+        Command::Init(init) => init::run(&init, &output),
+        Command::Check(check) => check::run(check, &output),
+        Command::Explain(explain) => explain::run(&explain, &output),
+        Command::Status(status) => status::run(&status, &output),
+        Command::History(history) => history::run(&history, &output),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.failure(&failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

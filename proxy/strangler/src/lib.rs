@@ -9,12 +9,15 @@
 //! | [`telemetry`] | metrics and the access log |
 //! | [`store`] | history and the last good configuration on disk |
 //! | [`admin`] | the admin listener |
+//! | [`explain`] | where a request would go, and why |
 //! | [`cli`] | one file per command |
 
 pub mod admin;
 pub mod cli;
+pub mod explain;
 pub mod forward;
 pub mod live;
+mod pending;
 pub mod server;
 pub mod store;
 pub mod telemetry;

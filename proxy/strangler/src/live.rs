@@ -3,6 +3,14 @@
 //! Owns the current [`Running`] configuration. Imports only core and [`crate::upstream`]'s state. Refuses
 //! partial changes: a new configuration is built whole, then stored once.
 
+pub mod compile;
+pub mod points;
+pub mod reload;
+pub mod report;
+pub mod salvage;
+pub mod source;
+pub mod watch;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;

@@ -1,0 +1,319 @@
+//! Which path answers what.
+//!
+//! Every path of the interface is listed once in `Path::parse`, also those that a later version answers: they
+//! say so instead of pretending not to exist.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use tokio::time::{Duration, timeout};
+
+use super::reply::{Problem, Reply, json, reply, text};
+use super::{Admin, guard, status};
+use crate::explain::{ExplainRequest, explain};
+use crate::live::compile::WriterChange;
+use crate::live::report::{ReloadReport, Trigger};
+
+/// Bytes of a request body.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// A request body must be whole by then.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Events told where the request does not say how many.
+const HISTORY_DEFAULT: usize = 100;
+
+/// Events told at most.
+const HISTORY_MAX: usize = 10_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path<'a> {
+    Home,
+    Health,
+    Ready,
+    Metrics,
+    Status,
+    Slices,
+    Slice(&'a str),
+    Explain,
+    Reload,
+    History,
+    /// Named by the interface, answered by a later version.
+    Later(&'static str),
+    Unknown,
+}
+
+impl Path<'_> {
+    fn parse(path: &str) -> Path<'_> {
+        match path {
+            "/" => Path::Home,
+            "/healthz" => Path::Health,
+            "/readyz" => Path::Ready,
+            "/metrics" => Path::Metrics,
+            "/api/status" => Path::Status,
+            "/api/slices" => Path::Slices,
+            "/api/explain" => Path::Explain,
+            "/api/reload" => Path::Reload,
+            "/api/history" => Path::History,
+            "/api/differences" => Path::Later("differences between the answers of both sides"),
+            "/api/report" => Path::Later("the report of comparisons"),
+            "/api/inventory" => Path::Later("the inventory of the monolith's routes"),
+            "/api/find" => Path::Later("finding a request by its id"),
+            "/api/events" => Path::Later("the stream of events"),
+            _ => path.strip_prefix("/api/slices/").map_or(Path::Unknown, Path::of_slice),
+        }
+    }
+
+    fn of_slice(rest: &str) -> Path<'_> {
+        match rest.split_once('/') {
+            None if !rest.is_empty() => Path::Slice(rest),
+            Some((_, "retreat")) => Path::Later("retreats"),
+            Some((_, "resume")) => Path::Later("resuming after a retreat"),
+            _ => Path::Unknown,
+        }
+    }
+
+    const fn allow(self) -> &'static str {
+        match self {
+            Path::Reload => "POST",
+            _ => "GET, HEAD",
+        }
+    }
+}
+
+/// Answers one request.
+pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
+    let (parts, body) = request.into_parts();
+    match try_answer(admin, &parts, body).await {
+        Ok(reply) => reply,
+        Err(problem) => problem.into_reply(),
+    }
+}
+
+async fn try_answer(admin: &Admin, parts: &Parts, body: Incoming) -> Result<Reply, Problem> {
+    let running = admin.parts.live.pin();
+    let server = &running.snapshot.server;
+    guard::check(parts, &server.admin_hosts)?;
+    if !guard::is_open(parts.uri.path()) {
+        admin.token.check(server.admin_token_file.as_deref(), guard::bearer(&parts.headers))?;
+    }
+    let path = Path::parse(parts.uri.path());
+    if let Path::Later(what) = path {
+        return Err(Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            format!("this version does not have {what} yet"),
+            "the change log says what each version has",
+        ));
+    }
+    if path != Path::Unknown && !path.allow().split(", ").any(|allowed| parts.method == allowed) {
+        return Err(Problem::method(path.allow()));
+    }
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    match path {
+        Path::Home => Ok(home()),
+        Path::Health => Ok(text(StatusCode::OK, "ok\n".to_owned())),
+        Path::Ready => Ok(ready(admin)),
+        Path::Metrics => Ok(metrics(admin)),
+        Path::Status => Ok(json(StatusCode::OK, &status::status(admin))),
+        Path::Slices => Ok(json(StatusCode::OK, &status::slices(admin))),
+        Path::Slice(name) => slice(admin, name),
+        Path::Explain => explained(admin, &query),
+        Path::Reload => reload(admin, body).await,
+        Path::History => history(admin, &query),
+        Path::Later(_) | Path::Unknown => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "there is nothing at this path".to_owned(),
+            "`/` lists what there is",
+        )),
+    }
+}
+
+fn home() -> Reply {
+    const PAGE: &str = include_str!("home.html");
+    reply(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()))
+}
+
+fn ready(admin: &Admin) -> Reply {
+    let readiness = &admin.parts.readiness;
+    let status = if readiness.is_serving() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    text(status, format!("{}\n", readiness.as_str()))
+}
+
+fn metrics(admin: &Admin) -> Reply {
+    let body = admin.parts.telemetry.render_prometheus(&admin.parts.live.pin());
+    reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body.into())
+}
+
+fn slice(admin: &Admin, name: &str) -> Result<Reply, Problem> {
+    let name = percent_decode(name, false);
+    status::slice(admin, &name).map(|slice| json(StatusCode::OK, &slice)).ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no slice `{name}`"),
+            "`/api/slices` lists the slices",
+        )
+    })
+}
+
+fn explained(admin: &Admin, query: &Query) -> Result<Reply, Problem> {
+    let bad = |error: String| {
+        let help = "ask /api/explain?method=GET&url=/products/1&header=name:value";
+        Problem::new(StatusCode::BAD_REQUEST, error, help)
+    };
+    let url = query.first("url").ok_or_else(|| bad("`url` is missing".to_owned()))?;
+    let method = query.first("method").unwrap_or("GET");
+    let headers: Vec<String> = query.all("header").map(str::to_owned).collect();
+    let request = ExplainRequest::parse(method, url, &headers, query.first("client_ip"))
+        .map_err(|why| bad(why.to_string()))?;
+    let running = admin.parts.live.pin();
+    let explanation = explain(&running.snapshot, &request);
+    Ok(match query.first("format") {
+        Some("text") => text(StatusCode::OK, explanation.render_text()),
+        _ => json(StatusCode::OK, &explanation),
+    })
+}
+
+/// The body of `POST /api/reload`; it may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReloadBody {
+    #[serde(default)]
+    allow_writer_change: bool,
+}
+
+async fn reload(admin: &Admin, body: Incoming) -> Result<Reply, Problem> {
+    let bytes = read(body).await?;
+    let body = if bytes.trim_ascii().is_empty() {
+        ReloadBody::default()
+    } else {
+        serde_json::from_slice::<ReloadBody>(&bytes).map_err(|error| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("the body cannot be read: {error}"),
+                "leave it out, or send {\"allow_writer_change\": true}",
+            )
+        })?
+    };
+    let change = if body.allow_writer_change { WriterChange::Allowed } else { WriterChange::Refused };
+    let report = admin.parts.reloader.reload(Trigger::Admin, change).await.ok_or_else(|| {
+        let help = "ask the process that replaces this one";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the process is shutting down".to_owned(), help)
+    })?;
+    let status = match report {
+        ReloadReport::Unchanged { .. } | ReloadReport::Applied { .. } => StatusCode::OK,
+        ReloadReport::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Ok(json(status, &report))
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Problem> {
+    let collected = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+    let Ok(collected) = collected else {
+        let error = "the body did not arrive in time".to_owned();
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, error, "send it again"));
+    };
+    collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
+        if error.is::<http_body_util::LengthLimitError>() {
+            let error = "the body is too large".to_owned();
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error, "it may have 64 KiB")
+        } else {
+            Problem::new(StatusCode::BAD_REQUEST, "the body is broken".to_owned(), "send it again")
+        }
+    })
+}
+
+fn history(admin: &Admin, query: &Query) -> Result<Reply, Problem> {
+    let limit = match query.first("limit") {
+        None => HISTORY_DEFAULT,
+        Some(limit) => limit.parse().map(|limit: usize| limit.min(HISTORY_MAX)).map_err(|_| {
+            let error = format!("`limit` is no number: {limit}");
+            Problem::new(StatusCode::BAD_REQUEST, error, "write ?limit=100")
+        })?,
+    };
+    let entries = admin.parts.store.history(limit).map_err(|error| {
+        tracing::error!(%error, "the history cannot be read");
+        let help = "look at the log, and at `server.data_dir`";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the history cannot be read".to_owned(), help)
+    })?;
+    Ok(json(StatusCode::OK, &serde_json::json!({ "history": entries })))
+}
+
+/// Parameters of a request target (`application/x-www-form-urlencoded`).
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(query: &str) -> Query {
+        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent_decode(name, true), percent_decode(value, true))
+        });
+        Query(pairs.collect())
+    }
+
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Decodes `%XX` (and, in forms, `+`); what is no escape stays as it is.
+fn percent_decode(text: &str, plus_is_space: bool) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.as_bytes();
+    while let Some((&byte, rest)) = bytes.split_first() {
+        bytes = rest;
+        match (byte, rest) {
+            (b'%', [high, low, tail @ ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => {
+                    out.push(high << 4 | low);
+                    bytes = tail;
+                }
+                _ => out.push(b'%'),
+            },
+            (b'+', _) if plus_is_space => out.push(b' '),
+            _ => out.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded_once() {
+        let query = Query::parse("url=%2Fa%252Fb%3Fx%3D1%26y&header=a%3A+b&header=c:d&flag&bad=%zz");
+        assert_eq!(query.first("url"), Some("/a%2Fb?x=1&y"));
+        assert_eq!(query.all("header").collect::<Vec<_>>(), ["a: b", "c:d"]);
+        assert_eq!(query.first("flag"), Some(""));
+        assert_eq!(query.first("bad"), Some("%zz"));
+        assert_eq!(query.first("none"), None);
+    }
+
+    #[test]
+    fn every_path_of_the_interface_is_known() {
+        for (path, wanted) in [
+            ("/", Path::Home),
+            ("/api/slices/orders", Path::Slice("orders")),
+            ("/api/slices/orders/retreat", Path::Later("retreats")),
+            ("/api/slices/orders/resume", Path::Later("resuming after a retreat")),
+            ("/api/slices/", Path::Unknown),
+            ("/api/slices/orders/other", Path::Unknown),
+            ("/api", Path::Unknown),
+            ("/healthz/", Path::Unknown),
+        ] {
+            assert_eq!(Path::parse(path), wanted, "{path}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Answers of the admin listener: JSON, text, problems.
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+/// An answer of the admin listener.
+pub(super) type Reply = Response<Full<Bytes>>;
+
+/// Why a request is not answered, as `{"error": …, "help": …}`.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    error: String,
+    help: String,
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, error: String, help: &str) -> Problem {
+        Problem { status, error, help: help.to_owned(), allow: None }
+    }
+
+    /// 405 with the methods that are allowed (RFC 9110 section 15.5.6).
+    pub(super) fn method(allow: &'static str) -> Problem {
+        let error = "this method is not allowed here".to_owned();
+        Problem { allow: Some(allow), ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, error, allow) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn into_reply(self) -> Reply {
+        let body = serde_json::json!({ "error": self.error, "help": self.help });
+        let mut reply = json(self.status, &body);
+        if self.status == StatusCode::UNAUTHORIZED {
+            reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(allow) = self.allow {
+            reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        reply
+    }
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Reply {
+    match serde_json::to_vec_pretty(body) {
+        Ok(mut bytes) => {
+            bytes.push(b'\n');
+            reply(status, "application/json", bytes.into())
+        }
+        Err(error) => {
+            tracing::error!(%error, "admin: an answer could not be written");
+            reply(StatusCode::INTERNAL_SERVER_ERROR, "application/json", Bytes::from_static(b"{}\n"))
+        }
+    }
+}
+
+/// A plain-text answer.
+pub(super) fn text(status: StatusCode, body: String) -> Reply {
+    reply(status, "text/plain; charset=utf-8", body.into())
+}
+
+/// An answer of any type, never stored by anyone.
+pub(super) fn reply(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
+    let mut reply = Response::new(Full::new(body));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}

@@ -1,0 +1,355 @@
+//! The state of the proxy as one document: what `/api/status` sends and `strangler status` shows.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+use strangler_core::snapshot::{Route, Slice, Snapshot};
+use strangler_core::words::{Phase, SliceId};
+
+use super::Admin;
+use super::recent::{self, Counts, Tally};
+use crate::live::Running;
+use crate::live::compile;
+use crate::live::report::ConfigurationReport;
+
+/// The whole state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// What a person must know first, in one sentence.
+    pub sentence: String,
+    /// `starting`, `serving` or `draining`.
+    pub state: String,
+    /// Of the program.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// When the process started, RFC 3339 in UTC.
+    pub started: String,
+    /// Public addresses as bound.
+    pub listen: Vec<String>,
+    /// Admin address as bound.
+    pub admin: String,
+    /// The configuration, and what is wrong with the files on disk.
+    pub configuration: ConfigurationReport,
+    /// What happens to requests that no route takes.
+    pub unmatched: UnmatchedReport,
+    /// All slices, by name.
+    pub slices: Vec<SliceReport>,
+    /// All upstreams, by name.
+    pub upstreams: Vec<UpstreamReport>,
+}
+
+/// Requests that no route takes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnmatchedReport {
+    /// `legacy` or `reject`.
+    pub policy: String,
+    /// Who answered them.
+    pub traffic: TrafficReport,
+}
+
+/// One slice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SliceReport {
+    /// Its name.
+    pub name: String,
+    /// Phase of its file.
+    pub phase: String,
+    /// Phase in effect: of the file or of a retreat, whichever is lower.
+    pub effective_phase: String,
+    /// Who owns the data.
+    pub writer: String,
+    /// How the sides' data are kept in step, where the file says.
+    pub sync: Option<String>,
+    /// The extracted service.
+    pub upstream: String,
+    /// Who moves it.
+    pub team: Option<String>,
+    /// When it should be done, as a date.
+    pub review_by: Option<String>,
+    /// That date is past.
+    pub overdue: bool,
+    /// Where it is written, `file:line`.
+    pub place: String,
+    /// How many routes it has.
+    pub routes: usize,
+    /// Its share of the traffic.
+    pub traffic: TrafficReport,
+}
+
+/// Who answered how many requests since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficReport {
+    /// By legacy.
+    pub legacy: u64,
+    /// By the extracted service.
+    pub extracted: u64,
+    /// By the proxy itself.
+    pub proxy: u64,
+    /// Of legacy's, from 500 on.
+    pub legacy_errors: u64,
+    /// Of the extracted service's, from 500 on.
+    pub extracted_errors: u64,
+    /// Of the proxy's own, from 500 on.
+    pub proxy_errors: u64,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UpstreamReport {
+    /// Its name.
+    pub name: String,
+    /// It is the monolith.
+    pub is_legacy: bool,
+    /// Its addresses.
+    pub endpoints: Vec<EndpointReport>,
+}
+
+/// One address of an upstream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndpointReport {
+    /// Its origin.
+    pub url: String,
+    /// Requests in flight over all threads.
+    pub in_flight: u32,
+    /// Relative share.
+    pub weight: u32,
+}
+
+/// One slice with its routes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SliceDetailReport {
+    /// The slice.
+    #[serde(flatten)]
+    pub slice: SliceReport,
+    /// What it takes.
+    pub routes: Vec<RouteReport>,
+    /// What its `routes` would take but stays with legacy.
+    pub except: Vec<String>,
+}
+
+/// One route.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RouteReport {
+    /// Unique.
+    pub id: String,
+    /// What it matches.
+    #[serde(rename = "match")]
+    pub pattern: String,
+    /// Phase of its file.
+    pub phase: String,
+    /// Declared effect; by method where there is none.
+    pub effect: Option<String>,
+    /// Where it is written, `file:line`.
+    pub place: String,
+}
+
+pub(super) fn status(admin: &Admin) -> StatusReport {
+    let parts = &admin.parts;
+    let running = parts.live.pin();
+    let configuration = parts.configuration.report();
+    let total = recent::tally(&parts.telemetry);
+    let state = parts.readiness.as_str().to_owned();
+    let recent = admin.recent.since_oldest(&total);
+    StatusReport {
+        sentence: sentence(&state, &running.snapshot, &configuration, &recent),
+        state,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: admin.started.clone(),
+        listen: parts.listen.iter().map(ToString::to_string).collect(),
+        admin: parts.admin.to_string(),
+        unmatched: UnmatchedReport {
+            policy: running.snapshot.unmatched.as_str().to_owned(),
+            traffic: traffic(&total, ""),
+        },
+        slices: slice_reports(&running.snapshot, &total),
+        upstreams: upstreams(&running),
+        configuration,
+    }
+}
+
+pub(super) fn slices(admin: &Admin) -> BTreeMap<&'static str, Vec<SliceReport>> {
+    let running = admin.parts.live.pin();
+    BTreeMap::from([("slices", slice_reports(&running.snapshot, &recent::tally(&admin.parts.telemetry)))])
+}
+
+pub(super) fn slice(admin: &Admin, name: &str) -> Option<SliceDetailReport> {
+    let running = admin.parts.live.pin();
+    let snapshot = &running.snapshot;
+    let total = recent::tally(&admin.parts.telemetry);
+    let index = snapshot.slices.iter().position(|slice| *slice.name == *name)?;
+    let id = SliceId(u32::try_from(index).ok()?);
+    let slice = snapshot.slice(id);
+    let routes = snapshot.routes.iter().filter(|route| route.slice == id);
+    Some(SliceDetailReport {
+        slice: slice_report(snapshot, slice, routes.clone().count(), &total),
+        routes: routes.map(|route| route_report(route)).collect(),
+        except: slice.except.iter().map(|pattern| pattern.text.clone()).collect(),
+    })
+}
+
+fn slice_reports(snapshot: &Snapshot, total: &Tally) -> Vec<SliceReport> {
+    let mut counts = vec![0_usize; snapshot.slices.len()];
+    for route in &snapshot.routes {
+        if let Some(count) = counts.get_mut(route.slice.0 as usize) {
+            *count += 1;
+        }
+    }
+    let counted = snapshot.slices.iter().zip(counts);
+    counted.map(|(slice, routes)| slice_report(snapshot, slice, routes, total)).collect()
+}
+
+fn slice_report(snapshot: &Snapshot, slice: &Slice, routes: usize, total: &Tally) -> SliceReport {
+    SliceReport {
+        name: slice.name.to_string(),
+        phase: slice.phase.as_str().to_owned(),
+        effective_phase: slice.phase.as_str().to_owned(),
+        writer: slice.writer.as_str().to_owned(),
+        sync: slice.sync.map(|sync| sync.as_str().to_owned()),
+        upstream: snapshot.upstream(slice.upstream).name.clone(),
+        team: slice.team.clone(),
+        review_by: slice.review_by.map(|date| date.to_string()),
+        overdue: slice.review_by.is_some_and(|date| date < compile::today()),
+        place: format!("{}:{}", slice.place.file, slice.place.line),
+        routes,
+        traffic: traffic(total, &slice.name),
+    }
+}
+
+fn route_report(route: &Route) -> RouteReport {
+    RouteReport {
+        id: route.id.to_string(),
+        pattern: route.pattern.text.clone(),
+        phase: route.phase.as_str().to_owned(),
+        effect: route.effect.map(|effect| effect.as_str().to_owned()),
+        place: format!("{}:{}", route.place.file, route.place.line),
+    }
+}
+
+fn upstreams(running: &Running) -> Vec<UpstreamReport> {
+    let legacy = &running.snapshot.upstream(running.snapshot.legacy).name;
+    let report = |state: &crate::upstream::UpstreamState| UpstreamReport {
+        name: state.name.clone(),
+        is_legacy: state.name == *legacy,
+        endpoints: state
+            .endpoints
+            .iter()
+            .map(|endpoint| EndpointReport {
+                url: endpoint.endpoint.origin(),
+                in_flight: endpoint.in_flight.load(Ordering::Relaxed),
+                weight: endpoint.endpoint.weight,
+            })
+            .collect(),
+    };
+    running.upstreams.iter().map(|state| report(state)).collect()
+}
+
+fn traffic(total: &Tally, slice: &str) -> TrafficReport {
+    let of = |owner: &str| total.get(&(slice.to_owned(), owner.to_owned())).copied().unwrap_or_default();
+    let (legacy, extracted, proxy) = (of("legacy"), of("extracted"), of("proxy"));
+    TrafficReport {
+        legacy: legacy.requests,
+        extracted: extracted.requests,
+        proxy: proxy.requests,
+        legacy_errors: legacy.errors,
+        extracted_errors: extracted.errors,
+        proxy_errors: proxy.errors,
+    }
+}
+
+/// Fewer requests say nothing about a rate.
+const REQUESTS_MIN: u64 = 20;
+
+/// The most urgent fact.
+fn sentence(state: &str, snapshot: &Snapshot, configuration: &ConfigurationReport, recent: &Tally) -> String {
+    if state == "draining" {
+        return "Shutting down: requests in flight are being finished.".to_owned();
+    }
+    if let Some(sentence) = errors(recent) {
+        return sentence;
+    }
+    if let Some(rejected) = &configuration.rejected {
+        let count = rejected.diagnostics.iter().filter(|d| d.severity == "error").count();
+        let problems = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
+        let serving = if configuration.from_last_good {
+            "the last good configuration".to_owned()
+        } else {
+            format!("generation {}", configuration.generation)
+        };
+        return format!("The files on disk are refused ({problems}): {serving} goes on serving.");
+    }
+    if !configuration.restart_required.is_empty() {
+        return format!("All serves; {} waits for a restart.", configuration.restart_required.join(", "));
+    }
+    let moved = snapshot.slices.iter().filter(|slice| slice.phase >= Phase::Extracted).count();
+    match snapshot.slices.len() {
+        0 => "Legacy answers everything: no slice is configured.".to_owned(),
+        1 if moved == 0 => "Legacy answers everything: the one slice has not been moved.".to_owned(),
+        all if moved == 0 => format!("Legacy answers everything: none of {all} slices has been moved."),
+        1 => "The one slice is answered by its extracted service.".to_owned(),
+        all => format!("{moved} of {all} slices are answered by their extracted services."),
+    }
+}
+
+/// Who fails most, if anybody does: "Errors come from extracted products, 12 %; legacy 0.1 %".
+fn errors(recent: &Tally) -> Option<String> {
+    let rate = |counts: &Counts| counts.errors.saturating_mul(10_000) / counts.requests.max(1);
+    let enough = recent.iter().filter(|(_, counts)| counts.requests >= REQUESTS_MIN);
+    let ((slice, owner), worst) = enough.max_by_key(|(_, counts)| rate(counts))?;
+    // Under 1 % nothing is said first; the table says it.
+    if rate(worst) < 100 {
+        return None;
+    }
+    let share = percent(rate(worst));
+    let from = match slice.as_str() {
+        "" => format!("{owner} (no slice)"),
+        slice => format!("{owner} {slice}"),
+    };
+    let mut legacy = Counts::default();
+    for (_, counts) in recent.iter().filter(|((_, owner), _)| owner == "legacy") {
+        legacy.requests += counts.requests;
+        legacy.errors += counts.errors;
+    }
+    let beside = match owner.as_str() {
+        "legacy" => String::new(),
+        _ if legacy.requests == 0 => String::new(),
+        _ => format!("; legacy {}", percent(rate(&legacy))),
+    };
+    Some(format!("Errors come from {from}, {share} of the last minutes' answers{beside}."))
+}
+
+fn percent(basis_points: u64) -> String {
+    match (basis_points / 100, basis_points % 100 / 10) {
+        (whole, 0) => format!("{whole} %"),
+        (whole, tenths) => format!("{whole}.{tenths} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(rows: &[(&str, &str, u64, u64)]) -> Tally {
+        let row = |(slice, owner, requests, errors): &(&str, &str, u64, u64)| {
+            (((*slice).to_owned(), (*owner).to_owned()), Counts { requests: *requests, errors: *errors })
+        };
+        rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn the_worst_owner_is_named_first() {
+        let both = tally(&[("products", "extracted", 100, 12), ("products", "legacy", 1000, 1)]);
+        assert_eq!(
+            errors(&both).as_deref(),
+            Some("Errors come from extracted products, 12 % of the last minutes' answers; legacy 0.1 %.")
+        );
+        assert_eq!(errors(&tally(&[("products", "extracted", 19, 19)])), None);
+        assert_eq!(errors(&tally(&[("products", "extracted", 1000, 9)])), None);
+        assert_eq!(
+            errors(&tally(&[("", "legacy", 40, 40)])).as_deref(),
+            Some("Errors come from legacy (no slice), 100 % of the last minutes' answers.")
+        );
+    }
+}

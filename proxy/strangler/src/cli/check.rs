@@ -1,0 +1,124 @@
+//! `strangler check`: the reload path without serving.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use strangler_core::config::{Diagnostic, Loaded, Severity, Sources};
+use strangler_core::snapshot::{DataDir, Snapshot};
+
+use super::output::{Output, counted, plural};
+use super::{DEFAULT_FILE, Exit, Outcome};
+use crate::live::compile;
+use crate::live::report::DiagnosticReport;
+use crate::live::source::Source;
+use crate::store::LastGood;
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// The main file
+    #[arg(default_value = DEFAULT_FILE)]
+    file: PathBuf,
+    /// Print every route's effective policy and where each value comes from
+    #[arg(long)]
+    resolved: bool,
+    /// Fail on warnings
+    #[arg(long)]
+    strict: bool,
+}
+
+/// What was found, as JSON.
+#[derive(Debug, Serialize)]
+struct CheckReport<'a> {
+    valid: bool,
+    files: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<&'a str>,
+    errors: usize,
+    warnings: usize,
+    notes: usize,
+    diagnostics: Vec<DiagnosticReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved: Option<serde_json::Value>,
+}
+
+pub(super) fn run(arguments: CheckArguments, output: &Output) -> Outcome {
+    let source = Source::File(arguments.file);
+    let (sources, loaded) = match source.read() {
+        Ok(sources) => {
+            let loaded = compile::load(&sources, source.base());
+            (Some(sources), loaded)
+        }
+        Err(unreadable) => {
+            (None, Loaded { diagnostics: unreadable.diagnostics, snapshot: None, not_built: Vec::new() })
+        }
+    };
+    let Loaded { snapshot, mut diagnostics, not_built, .. } = loaded;
+    // What a later version builds is refused by `run`; here it is worth knowing and no error, so that a
+    // configuration can be written ahead.
+    diagnostics.extend(not_built.into_iter().map(|note| Diagnostic { severity: Severity::Note, ..note }));
+    if let Some(snapshot) = &snapshot {
+        diagnostics.extend(against_last_good(snapshot, source.base()));
+    }
+    diagnostics.sort_by(|a, b| a.place.cmp(&b.place));
+    let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let (errors, warnings, notes) = (of(Severity::Error), of(Severity::Warning), of(Severity::Note));
+    if output.json {
+        output.json(&CheckReport {
+            valid: errors == 0 && snapshot.is_some(),
+            files: sources.as_ref().map(crate::live::reload::file_names).unwrap_or_default(),
+            hash: snapshot.as_ref().map(|snapshot| snapshot.hash.as_str()),
+            errors,
+            warnings,
+            notes,
+            diagnostics: DiagnosticReport::all(&diagnostics),
+            resolved: None,
+        });
+    } else {
+        output.diagnostics(&diagnostics);
+        output.line(&summary(&source, sources.as_ref(), snapshot.as_deref(), &diagnostics));
+    }
+    Ok(match (errors, snapshot) {
+        (0, Some(_)) if arguments.strict && warnings > 0 => Exit::Failed,
+        (0, Some(_)) => Exit::Pass,
+        _ => Exit::Invalid,
+    })
+}
+
+/// Writes that this configuration would take from the extracted side, compared with the last one that
+/// served here: a reload refuses that.
+fn against_last_good(new: &Snapshot, base: &Path) -> Vec<Diagnostic> {
+    let DataDir::Path(directory) = &new.server.data_dir else { return Vec::new() };
+    let Ok(Some(last_good)) = LastGood::find(directory) else { return Vec::new() };
+    // Another configuration's data directory says nothing about this one.
+    if std::path::absolute(base).ok().as_deref() != Some(last_good.base.as_path()) {
+        return Vec::new();
+    }
+    let Ok(old) = compile::compile(&last_good.sources, &last_good.base) else { return Vec::new() };
+    let lost = compile::lost_writers(&old.snapshot, new).into_iter();
+    lost.map(|lost| Diagnostic { severity: Severity::Warning, ..lost }).collect()
+}
+
+fn summary(
+    source: &Source,
+    sources: Option<&Sources>,
+    snapshot: Option<&Snapshot>,
+    diagnostics: &[Diagnostic],
+) -> String {
+    let name = source.main_path().map(|path| path.display().to_string()).unwrap_or_default();
+    let included = sources.map(|sources| sources.included.len()).unwrap_or_default();
+    let files = match included {
+        0 => name,
+        more => format!("{name} and {}", plural(more, "included file")),
+    };
+    let problems = counted(diagnostics);
+    match snapshot {
+        Some(snapshot) => format!(
+            "{files}: valid, {problems}; {}, {}, {}",
+            plural(snapshot.slices.len(), "slice"),
+            plural(snapshot.routes.len(), "route"),
+            plural(snapshot.upstreams.len(), "upstream"),
+        ),
+        None => format!("{files}: invalid, {problems}"),
+    }
+}

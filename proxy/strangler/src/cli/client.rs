@@ -1,0 +1,135 @@
+//! Asking the running proxy: one HTTP request to its admin listener.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::target::AdminTarget;
+use super::{Exit, Failure};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A reload of a large configuration takes a moment.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// No answer of the admin listener is larger.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What the admin listener said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// The answer as a document.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Failure::new(Exit::Unreachable, format!("the proxy's answer is of another version: {error}"))
+        })
+    }
+
+    /// The answer as a failure of the command, with the reason that it gives.
+    pub(super) fn into_failure(self) -> Failure {
+        let exit = match self.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => Exit::Invalid,
+            status if status.is_server_error() => Exit::Unreachable,
+            _ => Exit::Failed,
+        };
+        let said: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let part =
+            |key: &str| said.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let (error, help) = (part("error"), part("help"));
+        let message = if error.is_empty() {
+            format!("the proxy answers {}", self.status)
+        } else {
+            format!("{error}\n  {help}")
+        };
+        Failure::new(exit, message)
+    }
+}
+
+/// Asks, on a small runtime of its own.
+pub(super) fn ask(
+    target: &AdminTarget,
+    method: Method,
+    path_and_query: &str,
+    body: Option<&serde_json::Value>,
+) -> Result<Answer, Failure> {
+    let runtime = runtime()?;
+    runtime.block_on(send(target, method, path_and_query, body))
+}
+
+/// A runtime for one command.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))
+}
+
+async fn send(
+    target: &AdminTarget,
+    method: Method,
+    path_and_query: &str,
+    body: Option<&serde_json::Value>,
+) -> Result<Answer, Failure> {
+    let unreachable = |why: String| Failure::new(Exit::Unreachable, unreachable(target, &why));
+    let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(&target.authority)).await;
+    let stream = connected
+        .map_err(|_| unreachable("no connection within 5 s".to_owned()))?
+        .map_err(|error| unreachable(error.to_string()))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| unreachable(error.to_string()))?;
+    let driver = tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path_and_query).header(HOST, &target.authority);
+    if let Some(token) = &target.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+    if body.is_some() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    let request = request
+        .body(Full::new(bytes))
+        .map_err(|error| Failure::new(Exit::Invalid, format!("this cannot be asked: {error}")))?;
+    let answer = async {
+        let response = sender.send_request(request).await.map_err(|error| unreachable(error.to_string()))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| unreachable(error.to_string()))?.to_bytes();
+        Ok(Answer { status, body })
+    };
+    let answer = timeout(ANSWER_TIMEOUT, answer).await;
+    driver.abort();
+    answer.map_err(|_| unreachable("no answer within 60 s".to_owned()))?
+}
+
+fn unreachable(target: &AdminTarget, why: &str) -> String {
+    format!(
+        "no proxy answers at http://{} ({}): {why}\n  is it running? another address can be given with --admin http://HOST:PORT",
+        target.authority, target.origin
+    )
+}
+
+/// Encodes a value for a query parameter.
+pub(super) fn encoded(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

@@ -1,0 +1,93 @@
+//! Printing: text or JSON, with colour only where somebody looks and has not said no (`NO_COLOR`).
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::pending::Render as _;
+use serde::Serialize;
+use strangler_core::config::{Diagnostic, Severity};
+
+/// How a command prints.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// JSON instead of text.
+    pub(crate) json: bool,
+    color: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Output {
+        // https://no-color.org: any value but the empty one.
+        let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Output { json, color: !json && !is_refused && io::stdout().is_terminal() }
+    }
+
+    /// Prints text. A reader that has gone away is no failure of the command.
+    pub(crate) fn text(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
+
+    /// Prints one line of text.
+    pub(crate) fn line(&self, line: &str) {
+        self.text(&format!("{line}\n"));
+    }
+
+    /// Prints one JSON document.
+    pub(crate) fn json(&self, value: &impl Serialize) {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => self.line(&text),
+            Err(error) => self.failure(&error.to_string()),
+        }
+    }
+
+    /// Prints diagnostics as text.
+    pub(crate) fn diagnostics(&self, diagnostics: &[Diagnostic]) {
+        for diagnostic in diagnostics {
+            self.text(&diagnostic.render(self.color));
+        }
+    }
+
+    /// Says on standard error why a command failed.
+    pub(crate) fn failure(&self, message: &str) {
+        let text = if self.json {
+            serde_json::json!({ "error": message }).to_string()
+        } else {
+            format!("strangler: {message}")
+        };
+        drop(writeln!(io::stderr(), "{text}"));
+    }
+
+    /// Text in bold, where colour is welcome.
+    pub(crate) fn bold(&self, text: &str) -> String {
+        self.painted("1", text)
+    }
+
+    /// Text in a colour that warns, where colour is welcome.
+    pub(crate) fn alarming(&self, text: &str) -> String {
+        self.painted("1;31", text)
+    }
+
+    /// Whether somebody looks at a terminal that can be redrawn.
+    pub(crate) fn is_terminal(&self) -> bool {
+        !self.json && io::stdout().is_terminal()
+    }
+
+    fn painted(&self, code: &str, text: &str) -> String {
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// How many errors, warnings and notes there are, such as `2 errors, 1 warning`.
+pub(crate) fn counted(diagnostics: &[Diagnostic]) -> String {
+    let of = |severity: Severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+    let named =
+        [(of(Severity::Error), "error"), (of(Severity::Warning), "warning"), (of(Severity::Note), "note")];
+    let parts: Vec<String> =
+        named.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| plural(count, word)).collect();
+    if parts.is_empty() { "no problems".to_owned() } else { parts.join(", ") }
+}
+
+/// `1 error`, `2 errors`.
+pub(crate) fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}

@@ -1,0 +1,118 @@
+//! What happens when the configuration changed or was refused: log, metric, history, last good.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use strangler_core::config::Sources;
+
+use super::log::Log;
+use crate::live::reload::Event;
+use crate::live::report::{DiagnosticReport, ReloadReport, Trigger, now};
+use crate::store::{Entry, LastGood, Store};
+use crate::telemetry::Telemetry;
+
+/// Lines of one reload that are logged; how many more there were is said.
+const LOGGED_MAX: usize = 100;
+
+pub(super) struct Journal {
+    pub(super) store: Arc<Store>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) log: Log,
+    /// The main file's folder, absolute.
+    pub(super) base: PathBuf,
+}
+
+impl Journal {
+    /// Takes note of one event. Whatever cannot be written is logged: the proxy serves on.
+    pub(super) fn note(&self, event: &Event) {
+        match event {
+            Event::Applied { trigger, running, sources, report } => {
+                self.telemetry.config_stale.store(false, Ordering::Relaxed);
+                let server = &running.snapshot.server;
+                self.log.set(&server.log);
+                if let Err(error) = self.telemetry.access_log.configure(&server.access_log) {
+                    tracing::error!(%error, "the access log stays where it is");
+                }
+                log_applied(*trigger, report);
+                self.keep(sources);
+                self.append(report, *trigger);
+            }
+            Event::Rejected { trigger, report } => {
+                self.telemetry.config_stale.store(true, Ordering::Relaxed);
+                log_rejected(*trigger, report);
+                self.append(report, *trigger);
+            }
+            Event::Restored { trigger, generation, hash } => {
+                self.telemetry.config_stale.store(false, Ordering::Relaxed);
+                tracing::info!(
+                    generation,
+                    hash,
+                    source = trigger.as_str(),
+                    "the files on disk are again what serves"
+                );
+                let (generation, hash) = (*generation, hash.clone());
+                self.append(
+                    &ReloadReport::Unchanged { generation, hash, restart_required: Vec::new() },
+                    *trigger,
+                );
+            }
+        }
+    }
+
+    fn keep(&self, sources: &Sources) {
+        let last_good = LastGood { at: now(), base: self.base.clone(), sources: sources.clone() };
+        if let Err(error) = self.store.keep_last_good(&last_good) {
+            tracing::error!(%error, "the last good configuration was not kept: a restart would not find it");
+        }
+    }
+
+    fn append(&self, report: &ReloadReport, trigger: Trigger) {
+        if let Err(error) = self.store.append(&Entry::of(report, trigger)) {
+            tracing::error!(%error, "the history was not written");
+        }
+    }
+}
+
+fn log_applied(trigger: Trigger, report: &ReloadReport) {
+    let ReloadReport::Applied { generation, hash, changes, warnings, restart_required } = report else {
+        return;
+    };
+    tracing::info!(generation, hash, source = trigger.as_str(), "configuration applied");
+    for change in changes.iter().take(LOGGED_MAX) {
+        tracing::info!(generation, "{change}");
+    }
+    more(changes.len());
+    for warning in warnings.iter().take(LOGGED_MAX) {
+        tracing::warn!(generation, "{}", warning.line());
+    }
+    more(warnings.len());
+    if !restart_required.is_empty() {
+        tracing::warn!(keys = restart_required.join(", "), "these keys wait for a restart");
+    }
+}
+
+fn log_rejected(trigger: Trigger, report: &ReloadReport) {
+    let ReloadReport::Rejected { generation, hash, diagnostics } = report else { return };
+    tracing::error!(
+        generation,
+        hash = hash.as_deref().unwrap_or("unreadable"),
+        source = trigger.as_str(),
+        "configuration refused; the one in service goes on, whole"
+    );
+    for diagnostic in diagnostics.iter().take(LOGGED_MAX) {
+        log_diagnostic(diagnostic);
+    }
+    more(diagnostics.len());
+}
+
+fn log_diagnostic(diagnostic: &DiagnosticReport) {
+    let line = diagnostic.line();
+    if diagnostic.severity == "error" { tracing::error!("{line}") } else { tracing::warn!("{line}") }
+}
+
+fn more(count: usize) {
+    if count > LOGGED_MAX {
+        tracing::info!("and {} more", count - LOGGED_MAX);
+    }
+}

@@ -1,0 +1,227 @@
+//! The life of a serving process: bind, tell where, serve, reload, drain, end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::journal::Journal;
+use super::log::Log;
+use super::start::Start;
+use super::{Exit, Failure, Output};
+use crate::admin::{self, Readiness};
+use crate::live::compile::WriterChange;
+use crate::live::reload::{ConfigurationState, Event, ReloadTask, Reloader, Started, file_names};
+use crate::live::report::{ConfigurationReport, DiagnosticReport, ReloadReport, Trigger, now};
+use crate::live::source::Source;
+use crate::live::watch::Watcher;
+use crate::live::{Live, Running};
+use crate::server::Server;
+use crate::store::Store;
+use crate::telemetry::Telemetry;
+
+/// How long the end of the access log may take to be written.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Signals that matter, listened to from before the first line is printed.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    reopen: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Everything that runs.
+struct Process {
+    live: Arc<Live>,
+    telemetry: Arc<Telemetry>,
+    store: Arc<Store>,
+    readiness: Arc<Readiness>,
+    reloader: Reloader,
+}
+
+pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Output) -> super::Outcome {
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::new(Exit::Failed, format!("no signals: {error}")))?;
+    let settings = start.compiled.snapshot.server.clone();
+    // The admin listener is bound first: it takes its port for itself, so a second process with this
+    // configuration fails here instead of taking a share of the public port.
+    let admin_listener =
+        TcpListener::bind(settings.admin).await.map_err(|e| cannot_listen("admin", settings.admin, &e))?;
+    let admin_address =
+        admin_listener.local_addr().map_err(|error| cannot_listen("admin", settings.admin, &error))?;
+    let live = Live::new(Running::first(Arc::clone(&start.compiled.snapshot)));
+    let telemetry = Telemetry::new();
+    let server = Server::start(&settings.listen, settings.workers, &live, &telemetry).map_err(|error| {
+        let addresses: Vec<String> = settings.listen.iter().map(ToString::to_string).collect();
+        Failure::new(
+            Exit::Invalid,
+            format!("cannot listen on {} (`server.listen`): {error}", addresses.join(", ")),
+        )
+    })?;
+    announce(output, server.addresses(), admin_address);
+    // After the two lines: the access log may go to standard output as well.
+    if let Err(error) = telemetry.access_log.configure(&settings.access_log) {
+        return Err(Failure::new(Exit::Invalid, format!("the access log cannot be written: {error}")));
+    }
+
+    let Start { compiled, sources, store, data_dir_overridden, rejected } = start;
+    let store = Arc::new(store);
+    let base = std::path::absolute(source.base()).unwrap_or_else(|_| PathBuf::from("/"));
+    let journal = Journal { store: Arc::clone(&store), telemetry: Arc::clone(&telemetry), log, base };
+    let report = ConfigurationReport {
+        generation: 1,
+        hash: compiled.snapshot.hash.clone(),
+        since: now(),
+        source: Trigger::Start,
+        files: file_names(&sources),
+        stale: rejected.is_some(),
+        from_last_good: rejected.is_some(),
+        warnings: DiagnosticReport::all(&compiled.warnings),
+        rejected,
+        restart_required: Vec::new(),
+    };
+    let configuration = ConfigurationState::new(report);
+    let first = first_event(&live, sources, &configuration.report());
+    let started = Started { server: settings, data_dir_overridden };
+    let journal = Arc::new(journal);
+    let observer = Arc::clone(&journal);
+    let (task, reloader) = ReloadTask::new(
+        source.clone(),
+        Arc::clone(&live),
+        Arc::clone(&configuration),
+        started,
+        Arc::new(move |event| observer.note(event)),
+    );
+    let readiness = Arc::new(Readiness::default());
+    readiness.set_serving();
+    tokio::spawn(admin::serve(
+        admin_listener,
+        admin::Parts {
+            live: Arc::clone(&live),
+            telemetry: Arc::clone(&telemetry),
+            configuration: Arc::clone(&configuration),
+            reloader: reloader.clone(),
+            store: Arc::clone(&store),
+            readiness: Arc::clone(&readiness),
+            listen: server.addresses().to_vec(),
+            admin: admin_address,
+        },
+    ));
+    journal.note(&first);
+    tokio::spawn(task.run());
+    let watcher =
+        Watcher { source, live: Arc::clone(&live), state: configuration, reloader: reloader.clone() };
+    tokio::spawn(watcher.run());
+    let process = Process { live, telemetry, store, readiness, reloader };
+    process.until_ended(server, &mut signals).await
+}
+
+/// What the history tells of the start.
+fn first_event(live: &Live, sources: strangler_core::config::Sources, report: &ConfigurationReport) -> Event {
+    let running = live.pin();
+    match &report.rejected {
+        Some(rejected) => Event::Rejected {
+            trigger: Trigger::Start,
+            report: ReloadReport::Rejected {
+                generation: running.generation,
+                hash: rejected.hash.clone(),
+                diagnostics: rejected.diagnostics.clone(),
+            },
+        },
+        None => Event::Applied {
+            trigger: Trigger::Start,
+            sources,
+            report: ReloadReport::Applied {
+                generation: running.generation,
+                hash: running.snapshot.hash.clone(),
+                changes: Vec::new(),
+                warnings: report.warnings.clone(),
+                restart_required: Vec::new(),
+            },
+            running,
+        },
+    }
+}
+
+/// Tells where: the first two lines on standard output, for people and for programs.
+fn announce(output: &Output, listen: &[SocketAddr], admin: SocketAddr) {
+    let mut addresses = listen.iter();
+    let mut lines = String::new();
+    if let Some(first) = addresses.next() {
+        lines.push_str(&format!("listening on http://{first}\n"));
+    }
+    lines.push_str(&format!("admin on http://{admin}\n"));
+    for address in addresses {
+        lines.push_str(&format!("also listening on http://{address}\n"));
+    }
+    output.text(&lines);
+}
+
+fn cannot_listen(what: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+    let help = "is another strangler running? choose another address in the file";
+    Failure::new(Exit::Invalid, format!("cannot listen on {address} (`server.{what}`): {error}\n  {help}"))
+}
+
+impl Process {
+    async fn until_ended(self, server: Server, signals: &mut Signals) -> super::Outcome {
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+                _ = signals.hang_up.recv() => {
+                    let reloader = self.reloader.clone();
+                    tokio::spawn(async move { reloader.reload(Trigger::Signal, WriterChange::Refused).await });
+                }
+                _ = signals.reopen.recv() => self.telemetry.access_log.reopen(),
+            }
+        }
+        tokio::select! {
+            () = self.drain(server) => Ok(Exit::Pass),
+            () = signals.end() => {
+                tracing::warn!("second signal: ending at once");
+                Ok(Exit::Failed)
+            }
+        }
+    }
+
+    /// Says that no new clients are wanted, waits, closes the listeners, lets requests finish.
+    async fn drain(&self, server: Server) {
+        self.readiness.set_draining();
+        // Nothing is written from now on, and the process that follows may already be starting.
+        self.store.release();
+        let settings = self.live.pin().snapshot.server.clone();
+        tracing::info!(
+            drain_delay = ?settings.drain_delay,
+            shutdown_grace = ?settings.shutdown_grace,
+            "shutting down"
+        );
+        tokio::time::sleep(settings.drain_delay).await;
+        let cut = server.drain(settings.shutdown_grace).await;
+        let access_log = &self.telemetry.access_log;
+        access_log.flush(FLUSH_LIMIT);
+        let dropped = access_log.dropped();
+        tracing::info!(connections_cut = cut, access_log_dropped = dropped, "ended");
+    }
+}

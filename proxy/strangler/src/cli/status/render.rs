@@ -1,0 +1,277 @@
+//! The state as text, readable at 80 columns and at 3 a.m.
+
+use std::fmt::Write as _;
+
+use crate::admin::status::{
+    SliceDetailReport, SliceReport, StatusReport, TrafficReport, UnmatchedReport, UpstreamReport,
+};
+use crate::cli::output::{Output, plural};
+use crate::live::report::ConfigurationReport;
+
+/// Characters of a name that a table shows.
+const NAME_MAX: usize = 20;
+
+pub(super) fn status(report: &StatusReport, output: &Output) -> String {
+    let mut text = format!("{}\n\n", output.bold(&report.sentence));
+    slices(&mut text, &report.slices, &report.unmatched, output);
+    configuration(&mut text, &report.configuration, output);
+    upstreams(&mut text, &report.upstreams, output);
+    let listen: Vec<String> = report.listen.iter().map(|address| format!("http://{address}")).collect();
+    let _infallible = writeln!(
+        text,
+        "\n{} since {} on {}; admin on http://{}; version {}, pid {}",
+        report.state,
+        short(&report.started),
+        listen.join(", "),
+        report.admin,
+        report.version,
+        report.pid
+    );
+    text
+}
+
+pub(super) fn slice(report: &SliceDetailReport, output: &Output) -> String {
+    let SliceDetailReport { slice, routes, except } = report;
+    let mut text = format!("{}\n\n", output.bold(&slice_sentence(slice)));
+    let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "not said".to_owned());
+    let rows = [
+        ("phase", slice.phase.clone()),
+        ("writer", slice.writer.clone()),
+        ("sync", optional(&slice.sync)),
+        ("upstream", slice.upstream.clone()),
+        ("team", optional(&slice.team)),
+        ("review by", review(slice)),
+        ("written at", slice.place.clone()),
+        ("traffic", traffic(&slice.traffic)),
+    ];
+    for (name, value) in rows {
+        let _infallible = writeln!(text, "  {name:<12}{value}");
+    }
+    let _infallible = writeln!(text, "\n{}", output.bold(&plural(routes.len(), "route")));
+    for route in routes {
+        let effect = route.effect.as_ref().map(|effect| format!("  effect {effect}")).unwrap_or_default();
+        let phase =
+            if route.phase == slice.phase { String::new() } else { format!("  phase {}", route.phase) };
+        let _infallible = writeln!(text, "  {}{phase}{effect}  ({})", route.pattern, route.place);
+    }
+    for pattern in except {
+        let _infallible = writeln!(text, "  except {pattern}");
+    }
+    text
+}
+
+fn slice_sentence(slice: &SliceReport) -> String {
+    let owner = if matches!(slice.effective_phase.as_str(), "extracted" | "retired") {
+        format!("the extracted service {}", slice.upstream)
+    } else {
+        "legacy".to_owned()
+    };
+    format!("Reads of {} are answered by {owner}; writes go to {}.", slice.name, slice.writer)
+}
+
+fn review(slice: &SliceReport) -> String {
+    match (&slice.review_by, slice.overdue) {
+        (None, _) => "not said".to_owned(),
+        (Some(date), false) => date.clone(),
+        (Some(date), true) => format!("{date} (overdue)"),
+    }
+}
+
+fn traffic(traffic: &TrafficReport) -> String {
+    let side = |name: &str, count: u64, errors: u64| match errors {
+        0 => format!("{name} {count}"),
+        errors => format!("{name} {count} ({errors} failed)"),
+    };
+    [
+        side("legacy", traffic.legacy, traffic.legacy_errors),
+        side("extracted", traffic.extracted, traffic.extracted_errors),
+        side("proxy", traffic.proxy, traffic.proxy_errors),
+    ]
+    .join(", ")
+}
+
+fn slices(text: &mut String, slices: &[SliceReport], unmatched: &UnmatchedReport, output: &Output) {
+    let head = format!(
+        "{:<20} {:<10} {:<10} {:>9} {:>10} {:>7} {:>7}",
+        "SLICE", "PHASE", "WRITER", "LEGACY", "EXTRACTED", "PROXY", "ERRORS"
+    );
+    let _infallible = writeln!(text, "{}", output.bold(&head));
+    for slice in slices {
+        row(text, &slice.name, &slice.effective_phase, &slice.writer, &slice.traffic);
+    }
+    let rest = if unmatched.policy == "reject" { "rejected" } else { "legacy" };
+    row(text, "(everything else)", rest, "legacy", &unmatched.traffic);
+    for slice in slices.iter().filter(|slice| slice.overdue) {
+        let date = slice.review_by.as_deref().unwrap_or_default();
+        let line = format!("overdue since {date}: {} ({})", cut(&slice.name), slice.place);
+        let _infallible = writeln!(text, "{}", output.alarming(&line));
+    }
+}
+
+fn row(text: &mut String, name: &str, phase: &str, writer: &str, traffic: &TrafficReport) {
+    let errors = traffic.legacy_errors + traffic.extracted_errors + traffic.proxy_errors;
+    let _infallible = writeln!(
+        text,
+        "{:<20} {phase:<10} {writer:<10} {:>9} {:>10} {:>7} {errors:>7}",
+        cut(name),
+        traffic.legacy,
+        traffic.extracted,
+        traffic.proxy
+    );
+}
+
+fn configuration(text: &mut String, configuration: &ConfigurationReport, output: &Output) {
+    let hash: String = configuration.hash.chars().take(12).collect();
+    let _infallible = writeln!(text, "\n{}", output.bold("CONFIGURATION"));
+    let _infallible = writeln!(
+        text,
+        "  generation {} ({hash}) since {}, from {}",
+        configuration.generation,
+        short(&configuration.since),
+        configuration.source.as_str()
+    );
+    let _infallible = writeln!(text, "  {}", configuration.files.join(", "));
+    if configuration.from_last_good {
+        let _infallible = writeln!(text, "  the last good configuration, kept from an earlier run");
+    }
+    if !configuration.restart_required.is_empty() {
+        let _infallible =
+            writeln!(text, "  waits for a restart: {}", configuration.restart_required.join(", "));
+    }
+    if let Some(rejected) = &configuration.rejected {
+        let head = format!("STALE: the files on disk were refused at {}:", short(&rejected.at));
+        let _infallible = writeln!(text, "  {}", output.alarming(&head));
+        indented(text, rejected.diagnostics.iter().map(|diagnostic| diagnostic.text.as_str()));
+    }
+    if !configuration.warnings.is_empty() {
+        let _infallible = writeln!(text, "  {}:", plural(configuration.warnings.len(), "warning"));
+        indented(text, configuration.warnings.iter().map(|diagnostic| diagnostic.text.as_str()));
+    }
+}
+
+fn indented<'a>(text: &mut String, blocks: impl Iterator<Item = &'a str>) {
+    for line in blocks.flat_map(str::lines) {
+        let _infallible = writeln!(text, "  {line}");
+    }
+}
+
+fn upstreams(text: &mut String, upstreams: &[UpstreamReport], output: &Output) {
+    let head = format!("{:<20} {:<46} {:>12}", "UPSTREAM", "ENDPOINT", "IN FLIGHT");
+    let _infallible = writeln!(text, "\n{}", output.bold(&head));
+    for upstream in upstreams {
+        for endpoint in &upstream.endpoints {
+            let name =
+                if upstream.is_legacy { format!("{} *", upstream.name) } else { upstream.name.clone() };
+            let _infallible =
+                writeln!(text, "{:<20} {:<46} {:>12}", cut(&name), endpoint.url, endpoint.in_flight);
+        }
+    }
+    let _infallible = writeln!(text, "* legacy");
+}
+
+/// A name that fits its column.
+fn cut(name: &str) -> String {
+    if name.chars().count() <= NAME_MAX {
+        return name.to_owned();
+    }
+    let head: String = name.chars().take(NAME_MAX - 1).collect();
+    format!("{head}…")
+}
+
+/// A time without fractions of a second.
+fn short(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+    use super::*;
+    use crate::live::report::{DiagnosticReport, RejectedReport, Trigger};
+
+    fn slice_report(name: &str, extracted: u64, errors: u64) -> SliceReport {
+        SliceReport {
+            name: name.to_owned(),
+            phase: "extracted".to_owned(),
+            effective_phase: "extracted".to_owned(),
+            writer: "extracted".to_owned(),
+            sync: None,
+            upstream: name.to_owned(),
+            team: None,
+            review_by: Some("2020-01-01".to_owned()),
+            overdue: true,
+            place: "config/strangler.toml:12".to_owned(),
+            routes: 2,
+            traffic: TrafficReport { extracted, extracted_errors: errors, ..TrafficReport::default() },
+        }
+    }
+
+    fn report() -> StatusReport {
+        let diagnostic = DiagnosticReport {
+            severity: "error".to_owned(),
+            code: "unknown-key".to_owned(),
+            file: Some("config/strangler.toml".to_owned()),
+            line: Some(7),
+            column: Some(1),
+            message: "unknown key `phse`".to_owned(),
+            help: None,
+            related: Vec::new(),
+            text: "error[unknown-key] config/strangler.toml:7:1 unknown key `phse`\n".to_owned(),
+        };
+        StatusReport {
+            sentence: "The files on disk are refused (1 error): generation 3 goes on serving.".to_owned(),
+            state: "serving".to_owned(),
+            version: "0.1.0".to_owned(),
+            pid: 1,
+            started: "2026-01-01T00:00:00.000Z".to_owned(),
+            listen: vec!["127.0.0.1:8080".to_owned()],
+            admin: "127.0.0.1:9090".to_owned(),
+            configuration: ConfigurationReport {
+                generation: 3,
+                hash: "0123456789abcdef".to_owned(),
+                since: "2026-01-01T00:00:00.123Z".to_owned(),
+                source: Trigger::Watch,
+                files: vec!["config/strangler.toml".to_owned()],
+                stale: true,
+                from_last_good: false,
+                warnings: Vec::new(),
+                rejected: Some(RejectedReport {
+                    at: "2026-01-01T00:01:00.000Z".to_owned(),
+                    hash: None,
+                    source: Trigger::Watch,
+                    diagnostics: vec![diagnostic],
+                }),
+                restart_required: vec!["server.listen".to_owned()],
+            },
+            unmatched: UnmatchedReport { policy: "legacy".to_owned(), traffic: TrafficReport::default() },
+            slices: vec![slice_report("a-slice-with-a-very-long-name", 1_234_567, 12)],
+            upstreams: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_sentence_comes_first_and_every_line_fits() {
+        let text = status(&report(), &Output::new(true));
+        assert!(text.starts_with("The files on disk are refused"));
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80 || line.contains(" since "), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_with_its_line() {
+        let text = status(&report(), &Output::new(true));
+        for wanted in [
+            "config/strangler.toml:7:1 unknown key `phse`",
+            "waits for a restart: server.listen",
+            "overdue since 2020-01-01",
+            "a-slice-with-a-very…",
+        ] {
+            assert!(text.contains(wanted), "{wanted} is missing in:\n{text}");
+        }
+    }
+}

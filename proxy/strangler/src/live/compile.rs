@@ -1,0 +1,107 @@
+//! Texts → a snapshot that may serve, or every reason why not.
+//!
+//! Owns what `run`, reload and `check` share: reading the language, refusing what is not built, refusing to
+//! take writes away from their writer. Refuses to publish anything.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::pending as routing;
+use strangler_core::config::{self, Diagnostic, LoadOptions, Loaded, Severity, Sources};
+use strangler_core::snapshot::{Server, Snapshot};
+
+/// A configuration that may serve.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What serves.
+    pub snapshot: Arc<Snapshot>,
+    /// What is worth knowing about it.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Whether a configuration may take writes that the extracted side owns back to legacy without saying so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterChange {
+    /// Such a configuration is refused.
+    Refused,
+    /// A person has asked for it.
+    Allowed,
+}
+
+/// Reads a configuration with this process's environment and today's date.
+pub fn load(sources: &Sources, base: &Path) -> Loaded {
+    let options = LoadOptions { base, env: &|name| std::env::var(name).ok(), today: today() };
+    config::load(sources, &options)
+}
+
+/// Reads a configuration that is to serve.
+///
+/// # Errors
+///
+/// Every diagnostic where one is an error, or where the file asks for what is not built.
+pub fn compile(sources: &Sources, base: &Path) -> Result<Compiled, Vec<Diagnostic>> {
+    // Invariant 10: no text takes the process down, not even through a mistake of ours.
+    let loaded = catch_unwind(AssertUnwindSafe(|| load(sources, base))).map_err(|_| vec![internal()])?;
+    let Loaded { snapshot, mut diagnostics, not_built, .. } = loaded;
+    match snapshot {
+        Some(snapshot) if not_built.is_empty() => Ok(Compiled { snapshot, warnings: diagnostics }),
+        _ => {
+            diagnostics.extend(not_built);
+            diagnostics.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
+            Err(diagnostics)
+        }
+    }
+}
+
+/// The errors of replacing `old` by `new`: writes that would silently go to legacy.
+pub fn lost_writers(old: &Snapshot, new: &Snapshot) -> Vec<Diagnostic> {
+    routing::lost_writers(old, new).into_iter().map(|lost| lost_writer(new, &lost)).collect()
+}
+
+fn lost_writer(new: &Snapshot, lost: &routing::LostWriter) -> Diagnostic {
+    let place = new.slices.iter().find(|slice| *slice.name == *lost.slice).map(|slice| slice.place.clone());
+    Diagnostic {
+        severity: Severity::Error,
+        code: "lost-writer",
+        place,
+        excerpt: None,
+        message: format!(
+            "writes of slice `{}` would go back to legacy, which does not own its data: `{}` goes to the extracted service now",
+            lost.slice, lost.example
+        ),
+        help: Some(format!(
+            "restore route `{}` of [slices.{}], or say `writer = \"legacy\"` there, or pass --allow-writer-change",
+            lost.route, lost.slice
+        )),
+        related: Vec::new(),
+    }
+}
+
+/// Static keys of `[server]` whose new values wait for a restart.
+pub fn restart_required(started: &Server, now: &Server, data_dir_overridden: bool) -> Vec<String> {
+    let changed = [
+        ("server.listen", started.listen != now.listen),
+        ("server.admin", started.admin != now.admin),
+        ("server.data_dir", !data_dir_overridden && started.data_dir != now.data_dir),
+        ("server.workers", started.workers != now.workers),
+    ];
+    changed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// Today in UTC.
+pub fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+fn internal() -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        code: "internal",
+        place: None,
+        excerpt: None,
+        message: "this configuration cannot be read because of a mistake in strangler itself".to_owned(),
+        help: Some("please report it together with the file; the log holds the details".to_owned()),
+        related: Vec::new(),
+    }
+}

@@ -1,0 +1,341 @@
+//! The one task that replaces the configuration.
+//!
+//! Owns the order of a reload: read all → unchanged is a no-op → compile → refuse lost writers → diff →
+//! carry state over → one store → tell. Refuses partial changes: whatever is wrong, the configuration in
+//! service goes on, whole.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::pending as routing;
+use strangler_core::config::{self, Diagnostic, Sources};
+use strangler_core::snapshot::{Server, Snapshot};
+use tokio::sync::{mpsc, oneshot};
+
+use super::compile::{self, Compiled, WriterChange};
+use super::report::{ConfigurationReport, DiagnosticReport, RejectedReport, ReloadReport, Trigger, now};
+use super::source::{Source, Unreadable};
+use super::{Live, Running};
+
+/// Wishes that may wait; whoever asks while it is full waits with them.
+const QUEUE: usize = 16;
+
+/// An editor may take a moment between moving the old file away and putting the new one in its place.
+const MISSING_FILE_PATIENCE: Duration = Duration::from_millis(100);
+
+/// What a reload tells the rest of the program.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A new configuration serves.
+    Applied {
+        /// What brought it.
+        trigger: Trigger,
+        /// The configuration.
+        running: Arc<Running>,
+        /// The texts it was read from.
+        sources: Sources,
+        /// The outcome as reported.
+        report: ReloadReport,
+    },
+    /// A configuration was refused.
+    Rejected {
+        /// What brought it.
+        trigger: Trigger,
+        /// The outcome as reported.
+        report: ReloadReport,
+    },
+    /// The files on disk are again what serves.
+    Restored {
+        /// What brought it.
+        trigger: Trigger,
+        /// In service.
+        generation: u64,
+        /// Of its files.
+        hash: String,
+    },
+}
+
+/// Called with every event, off the data threads, and waited for.
+pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Asks the reload task.
+#[derive(Clone, Debug)]
+pub struct Reloader {
+    wishes: mpsc::Sender<Wish>,
+}
+
+#[derive(Debug)]
+struct Wish {
+    trigger: Trigger,
+    writer_change: WriterChange,
+    reply: oneshot::Sender<ReloadReport>,
+}
+
+impl Reloader {
+    /// Reads the files now and waits for the outcome; `None` when the process is shutting down.
+    pub async fn reload(&self, trigger: Trigger, writer_change: WriterChange) -> Option<ReloadReport> {
+        let (reply, outcome) = oneshot::channel();
+        self.wishes.send(Wish { trigger, writer_change, reply }).await.ok()?;
+        outcome.await.ok()
+    }
+}
+
+/// What is known about the configuration beside the snapshot; written by the reload task alone.
+#[derive(Debug)]
+pub struct ConfigurationState {
+    inner: Mutex<ConfigurationReport>,
+}
+
+impl ConfigurationState {
+    /// Starts with the first configuration.
+    pub fn new(report: ConfigurationReport) -> Arc<ConfigurationState> {
+        Arc::new(ConfigurationState { inner: Mutex::new(report) })
+    }
+
+    /// As of now.
+    pub fn report(&self) -> ConfigurationReport {
+        self.lock().clone()
+    }
+
+    /// Whether content of this hash has been judged already, as served or as refused.
+    pub fn is_judged(&self, hash: &str) -> bool {
+        let state = self.lock();
+        match &state.rejected {
+            Some(rejected) => rejected.hash.as_deref() == Some(hash),
+            None => state.hash == hash,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ConfigurationReport> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reload task.
+pub struct ReloadTask {
+    source: Source,
+    live: Arc<Live>,
+    state: Arc<ConfigurationState>,
+    started: Started,
+    observer: Observer,
+    wishes: mpsc::Receiver<Wish>,
+    /// Configurations that requests may still use: they are dropped here, not on a data thread.
+    outgoing: Vec<Arc<Running>>,
+}
+
+impl std::fmt::Debug for ReloadTask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReloadTask").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// What the process was started with and cannot change.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// `[server]` as it was.
+    pub server: Server,
+    /// `--data-dir` was given: the file's key has no effect.
+    pub data_dir_overridden: bool,
+}
+
+impl ReloadTask {
+    /// A task that is not running yet, and the way to ask it.
+    pub fn new(
+        source: Source,
+        live: Arc<Live>,
+        state: Arc<ConfigurationState>,
+        started: Started,
+        observer: Observer,
+    ) -> (ReloadTask, Reloader) {
+        let (sender, wishes) = mpsc::channel(QUEUE);
+        let task = ReloadTask { source, live, state, started, observer, wishes, outgoing: Vec::new() };
+        (task, Reloader { wishes: sender })
+    }
+
+    /// Serves wishes one after another until nobody can ask any more.
+    pub async fn run(mut self) {
+        while let Some(wish) = self.wishes.recv().await {
+            let report = self.reload(wish.trigger, wish.writer_change).await;
+            // Whoever asked may have gone away; the reload stands.
+            drop(wish.reply.send(report));
+        }
+    }
+
+    async fn reload(&mut self, trigger: Trigger, writer_change: WriterChange) -> ReloadReport {
+        self.outgoing.retain(|running| Arc::strong_count(running) > 1);
+        let sources = match self.read(trigger).await {
+            Ok(sources) => sources,
+            Err(unreadable) => return self.reject(trigger, None, &unreadable.diagnostics).await,
+        };
+        let hash = config::content_hash(&sources);
+        let running = self.live.pin();
+        if hash == running.snapshot.hash {
+            return self.unchanged(trigger, &running).await;
+        }
+        if trigger.is_automatic() && self.state.is_judged(&hash) {
+            return self.still_rejected(&running);
+        }
+        let (base, old) = (self.source.base().to_owned(), Arc::clone(&running));
+        let judged = tokio::task::spawn_blocking(move || {
+            let judged = judge(&sources, &base, &old, writer_change);
+            (sources, judged)
+        });
+        match judged.await {
+            Ok((sources, Ok(accepted))) => self.apply(trigger, sources, accepted, &running).await,
+            Ok((_, Err(diagnostics))) => self.reject(trigger, Some(hash), &diagnostics).await,
+            // The blocking pool is gone: the process is ending.
+            Err(_) => self.still_rejected(&running),
+        }
+    }
+
+    async fn read(&self, trigger: Trigger) -> Result<Sources, Unreadable> {
+        let read = self.read_once().await;
+        match read {
+            Err(Unreadable { main_missing: true, .. }) if trigger.is_automatic() => {
+                tokio::time::sleep(MISSING_FILE_PATIENCE).await;
+                self.read_once().await
+            }
+            read => read,
+        }
+    }
+
+    async fn read_once(&self) -> Result<Sources, Unreadable> {
+        let source = self.source.clone();
+        tokio::task::spawn_blocking(move || source.read())
+            .await
+            .unwrap_or_else(|_| Err(Unreadable { diagnostics: Vec::new(), main_missing: false }))
+    }
+
+    async fn apply(
+        &mut self,
+        trigger: Trigger,
+        sources: Sources,
+        accepted: Accepted,
+        old: &Arc<Running>,
+    ) -> ReloadReport {
+        let Accepted { compiled, changes } = accepted;
+        let running = Arc::new(old.next(compiled.snapshot));
+        self.live.publish(Arc::clone(&running));
+        self.outgoing.push(Arc::clone(old));
+        let restart_required = compile::restart_required(
+            &self.started.server,
+            &running.snapshot.server,
+            self.started.data_dir_overridden,
+        );
+        let warnings = DiagnosticReport::all(&compiled.warnings);
+        *self.state.lock() = ConfigurationReport {
+            generation: running.generation,
+            hash: running.snapshot.hash.clone(),
+            since: now(),
+            source: trigger,
+            files: file_names(&sources),
+            stale: false,
+            from_last_good: false,
+            warnings: warnings.clone(),
+            rejected: None,
+            restart_required: restart_required.clone(),
+        };
+        let report = ReloadReport::Applied {
+            generation: running.generation,
+            hash: running.snapshot.hash.clone(),
+            changes,
+            warnings,
+            restart_required,
+        };
+        self.tell(Event::Applied { trigger, running, sources, report: report.clone() }).await;
+        report
+    }
+
+    async fn reject(
+        &self,
+        trigger: Trigger,
+        hash: Option<String>,
+        diagnostics: &[Diagnostic],
+    ) -> ReloadReport {
+        let diagnostics = DiagnosticReport::all(diagnostics);
+        let (generation, is_news) = {
+            let mut state = self.state.lock();
+            let is_news = state.rejected.as_ref().is_none_or(|rejected| rejected.diagnostics != diagnostics);
+            let is_news = is_news || !trigger.is_automatic();
+            if is_news {
+                state.stale = true;
+                let (hash, diagnostics) = (hash.clone(), diagnostics.clone());
+                state.rejected = Some(RejectedReport { at: now(), hash, source: trigger, diagnostics });
+            }
+            (state.generation, is_news)
+        };
+        let report = ReloadReport::Rejected { generation, hash, diagnostics };
+        if is_news {
+            self.tell(Event::Rejected { trigger, report: report.clone() }).await;
+        }
+        report
+    }
+
+    async fn unchanged(&self, trigger: Trigger, running: &Running) -> ReloadReport {
+        let (was_stale, restart_required) = {
+            let mut state = self.state.lock();
+            let was_stale = std::mem::take(&mut state.stale);
+            state.rejected = None;
+            state.from_last_good = false;
+            (was_stale, state.restart_required.clone())
+        };
+        let (generation, hash) = (running.generation, running.snapshot.hash.clone());
+        if was_stale {
+            self.tell(Event::Restored { trigger, generation, hash: hash.clone() }).await;
+        }
+        ReloadReport::Unchanged { generation, hash, restart_required }
+    }
+
+    /// The files are as they were when they were last refused: nothing to do and nothing to say.
+    fn still_rejected(&self, running: &Running) -> ReloadReport {
+        let rejected = self.state.lock().rejected.clone();
+        let (hash, diagnostics) = rejected.map_or_else(Default::default, |r| (r.hash, r.diagnostics));
+        ReloadReport::Rejected { generation: running.generation, hash, diagnostics }
+    }
+
+    /// Observers write to disk, so they are called where blocking is allowed.
+    async fn tell(&self, event: Event) {
+        let observer = Arc::clone(&self.observer);
+        if tokio::task::spawn_blocking(move || observer(&event)).await.is_err() {
+            tracing::error!("a reload could not be recorded");
+        }
+    }
+}
+
+struct Accepted {
+    compiled: Compiled,
+    changes: Vec<String>,
+}
+
+fn judge(
+    sources: &Sources,
+    base: &std::path::Path,
+    old: &Running,
+    writer_change: WriterChange,
+) -> Result<Accepted, Vec<Diagnostic>> {
+    let compiled = compile::compile(sources, base)?;
+    if writer_change == WriterChange::Refused {
+        refuse_lost_writers(&old.snapshot, &compiled)?;
+    }
+    let changes = routing::diff(&old.snapshot, &compiled.snapshot).iter().map(ToString::to_string).collect();
+    Ok(Accepted { compiled, changes })
+}
+
+/// Refuses a configuration that silently takes writes back to legacy.
+///
+/// # Errors
+///
+/// One diagnostic per lost writer, and what else is known about the configuration.
+pub fn refuse_lost_writers(old: &Snapshot, new: &Compiled) -> Result<(), Vec<Diagnostic>> {
+    let mut lost = compile::lost_writers(old, &new.snapshot);
+    if lost.is_empty() {
+        return Ok(());
+    }
+    lost.extend(new.warnings.iter().cloned());
+    Err(lost)
+}
+
+/// Names of all files, the main file first.
+pub fn file_names(sources: &Sources) -> Vec<String> {
+    std::iter::once(&sources.main).chain(&sources.included).map(|source| source.name.clone()).collect()
+}
