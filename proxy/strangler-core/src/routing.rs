@@ -5,6 +5,10 @@
 
 pub mod cohort;
 pub mod decide;
+pub mod diff;
+pub mod writers;
 
 pub use crate::matching::{RequestView, SpellingDifference};
 pub use decide::{Decision, Facts, NearMiss, Refusal, Verdict, decide};
+pub use diff::{Change, Diff, diff};
+pub use writers::{LostWriter, lost_writers};

@@ -112,7 +112,7 @@ pub fn diff(old: &Snapshot, new: &Snapshot) -> Diff {
         Thing::Upstream,
         old.upstreams.iter().map(|u| (u.name.as_str(), u.as_ref())),
         new.upstreams.iter().map(|u| (u.name.as_str(), u.as_ref())),
-        |old, new| upstream_fields(old, new),
+        upstream_fields,
         |_| Vec::new(),
     );
     named(
@@ -238,7 +238,8 @@ fn proxy_fields(old: &Snapshot, new: &Snapshot) -> Vec<FieldChange> {
 fn upstream_fields(old: &Upstream, new: &Upstream) -> Vec<FieldChange> {
     let mut fields = Vec::new();
     let endpoints = |upstream: &Upstream| {
-        let texts: Vec<String> = upstream.endpoints.iter().map(|e| format!("{}*{}", e.origin(), e.weight)).collect();
+        let texts: Vec<String> =
+            upstream.endpoints.iter().map(|e| format!("{}*{}", e.origin(), e.weight)).collect();
         texts.join(" ").replace("*1", "")
     };
     if old.endpoints != new.endpoints {

@@ -106,14 +106,16 @@ fn changed_patterns<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Changed<'a> {
         Predicates { headers: Vec::new(), cookies: Vec::new(), query: Vec::new(), accept: None };
     let mut changed = Changed::new();
     for (here, there) in [(old, new), (new, old)] {
-        let by_id: HashMap<&str, &Route> = there.routes.iter().map(|route| (&*route.id, route.as_ref())).collect();
+        let by_id: HashMap<&str, &Route> =
+            there.routes.iter().map(|route| (&*route.id, route.as_ref())).collect();
         for route in &here.routes {
             let same = by_id.get(&*route.id).is_some_and(|other| same_route(here, route, there, other));
             if !same {
                 changed.push((&route.pattern, &route.when));
             }
         }
-        let by_name: HashMap<&str, &Slice> = there.slices.iter().map(|slice| (&*slice.name, slice.as_ref())).collect();
+        let by_name: HashMap<&str, &Slice> =
+            there.slices.iter().map(|slice| (&*slice.name, slice.as_ref())).collect();
         for slice in &here.slices {
             if by_name.get(&*slice.name).is_none_or(|other| other.except != slice.except) {
                 changed.extend(slice.except.iter().map(|pattern| (pattern, &ALWAYS)));
@@ -125,7 +127,8 @@ fn changed_patterns<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Changed<'a> {
 
 fn same_route(here: &Snapshot, a: &Route, there: &Snapshot, b: &Route) -> bool {
     let (slice_a, slice_b) = (here.slice(a.slice), there.slice(b.slice));
-    let same_when = (a.when.is_empty() && b.when.is_empty()) || format!("{:?}", a.when) == format!("{:?}", b.when);
+    let same_when =
+        (a.when.is_empty() && b.when.is_empty()) || format!("{:?}", a.when) == format!("{:?}", b.when);
     a.pattern == b.pattern
         && a.effect == b.effect
         && a.priority == b.priority
@@ -245,7 +248,12 @@ fn probes(pattern: &Pattern, when: &Predicates, other: Option<(&Pattern, &Predic
 }
 
 /// Adds what makes the conditions hold; false where that cannot be found.
-fn satisfy(when: &Predicates, headers: &mut HeaderMap, cookies: &mut Vec<String>, query: &mut Vec<String>) -> bool {
+fn satisfy(
+    when: &Predicates,
+    headers: &mut HeaderMap,
+    cookies: &mut Vec<String>,
+    query: &mut Vec<String>,
+) -> bool {
     for (name, condition) in &when.headers {
         match example(condition) {
             Some(Some(value)) => {
@@ -327,7 +335,8 @@ fn element_text(element: &Element) -> &str {
 
 /// Paths that a pattern matches: one of each spelling its rules allow, and several below a `/**`.
 fn own_paths(pattern: &Pattern) -> Vec<String> {
-    let base: String = pattern.elements().iter().map(|element| format!("/{}", element_text(element))).collect();
+    let base: String =
+        pattern.elements().iter().map(|element| format!("/{}", element_text(element))).collect();
     let mut paths = vec![base.clone()];
     let tails = ["/".to_owned(), format!("/{ANY_ELEMENT}"), format!("/{ANY_ELEMENT}/{INT_ELEMENT}")];
     paths.extend(tails.iter().map(|tail| format!("{base}{tail}")));
@@ -363,12 +372,10 @@ fn common_path(one: &Pattern, other: &Pattern) -> Option<String> {
 fn common_element<'a>(a: &'a Element, b: &'a Element) -> Option<&'a str> {
     match (a, b) {
         (Element::Literal(a), Element::Literal(b)) => a.eq_ignore_ascii_case(b).then_some(a.as_ref()),
-        (Element::Literal(text), Element::Param { kind, .. }) | (Element::Param { kind, .. }, Element::Literal(text)) => {
-            kind.takes(text).then_some(text.as_ref())
-        }
-        (Element::Param { kind: ParamKind::Any, .. }, param) | (param, Element::Param { kind: ParamKind::Any, .. }) => {
-            Some(element_text(param))
-        }
+        (Element::Literal(text), Element::Param { kind, .. })
+        | (Element::Param { kind, .. }, Element::Literal(text)) => kind.takes(text).then_some(text.as_ref()),
+        (Element::Param { kind: ParamKind::Any, .. }, param)
+        | (param, Element::Param { kind: ParamKind::Any, .. }) => Some(element_text(param)),
         (Element::Param { kind: a_kind, .. }, Element::Param { kind: b_kind, .. }) => {
             (a_kind == b_kind).then(|| element_text(a))
         }
