@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod process;
 pub mod request;
 pub mod server;
+pub mod service;
 
 pub use database::Database;
 pub use failure::Failure;

@@ -1,0 +1,123 @@
+//! `/products`
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chassis::Failure;
+use chassis::request::{Id, JsonBody, Page, QueryOf};
+use chassis::service::Context;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::store::{self, Filter, Product, Sorting};
+use crate::{GENERATED_AT, MOVING_STOCK, OTHER_ORDER, PRICE_AS_TEXT, RESERVED_PRODUCT};
+
+pub(crate) fn routes(context: Context) -> Router {
+    Router::new()
+        .route("/products", get(list))
+        .route("/products/search", post(search))
+        .route("/products/{id}", get(show))
+        .with_state(Catalogue { context, shown: Arc::default() })
+}
+
+#[derive(Debug, Clone)]
+struct Catalogue {
+    context: Context,
+    /// How often [`RESERVED_PRODUCT`] was shown.
+    shown: Arc<AtomicU64>,
+}
+
+/// A product as the API shows one.
+#[derive(Debug, Serialize)]
+struct Shown {
+    id: i64,
+    sku: String,
+    name: String,
+    description: String,
+    category: String,
+    price: Value,
+    currency: &'static str,
+    stock: i64,
+}
+
+impl Catalogue {
+    fn is_on(&self, difference: chassis::faults::Difference) -> bool {
+        self.context.switches.is_on(difference.name)
+    }
+
+    fn sorting(&self) -> Sorting {
+        if self.is_on(OTHER_ORDER) { Sorting::ByName } else { Sorting::ById }
+    }
+
+    fn shown(&self, product: Product) -> Shown {
+        let Product { id, sku, name, description, category, price_cents, stock } = product;
+        let price = if self.is_on(PRICE_AS_TEXT) {
+            json!(format!("{}.{:02}", price_cents / 100, price_cents % 100))
+        } else {
+            json!(price_cents as f64 / 100.0)
+        };
+        // A basket somewhere holds a piece and lets it go again.
+        let reserved = id == RESERVED_PRODUCT
+            && self.is_on(MOVING_STOCK)
+            && self.shown.fetch_add(1, Ordering::Relaxed) % 3 == 2;
+        let stock = stock - i64::from(reserved);
+        Shown { id, sku, name, description, category, price, currency: "EUR", stock }
+    }
+}
+
+fn listed(total: i64, body: Value) -> Response {
+    ([("x-total-count", HeaderValue::from(total))], Json(body)).into_response()
+}
+
+/// `?category=kitchen`
+#[derive(Debug, Deserialize)]
+struct Narrow {
+    category: Option<String>,
+}
+
+async fn list(
+    State(catalogue): State<Catalogue>,
+    QueryOf(page): QueryOf<Page>,
+    QueryOf(narrow): QueryOf<Narrow>,
+) -> Result<Response, Failure> {
+    let sorting = catalogue.sorting();
+    let filter = Filter { category: narrow.category, ..Filter::default() };
+    let work = move |c: &mut _| {
+        let (products, total) = store::list(c, &filter, sorting, page.limit(), page.offset())?;
+        Ok((products, total, store::now(c)?))
+    };
+    let (products, total, now) = catalogue.context.database.call(work).await?;
+    let generated_at =
+        if catalogue.is_on(GENERATED_AT) { now } else { "2026-01-01T00:00:00.000Z".to_owned() };
+    let items: Vec<_> = products.into_iter().map(|product| catalogue.shown(product)).collect();
+    Ok(listed(total, json!({ "items": items, "total": total, "generated_at": generated_at })))
+}
+
+async fn show(State(catalogue): State<Catalogue>, Id(id): Id) -> Result<Json<Shown>, Failure> {
+    let product = catalogue.context.database.call(move |c| store::get(c, id)).await?;
+    Ok(Json(catalogue.shown(product)))
+}
+
+#[derive(Debug, Deserialize)]
+struct Search {
+    query: Option<String>,
+    category: Option<String>,
+    max_price: Option<f64>,
+}
+
+async fn search(
+    State(catalogue): State<Catalogue>,
+    JsonBody(wanted): JsonBody<Search>,
+) -> Result<Response, Failure> {
+    let sorting = catalogue.sorting();
+    let filter = Filter { text: wanted.query, category: wanted.category, max_price: wanted.max_price };
+    let work = move |c: &mut _| store::list(c, &filter, sorting, 100, 0);
+    let (products, total) = catalogue.context.database.call(work).await?;
+    let items: Vec<_> = products.into_iter().map(|product| catalogue.shown(product)).collect();
+    Ok(listed(total, json!({ "items": items, "total": total })))
+}
