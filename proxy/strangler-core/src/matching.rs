@@ -4,6 +4,8 @@
 //! trie, and the detection of ties and of routes that can never win. Refuses ownership: it names routes,
 //! not upstreams.
 
+mod conflict;
+pub mod example;
 mod index;
 pub mod near;
 pub mod path;
@@ -13,6 +15,7 @@ pub mod request;
 pub mod specificity;
 pub mod table;
 
+pub use example::Example;
 pub use near::SpellingDifference;
 pub use pattern::{Pattern, PatternError};
 pub use predicate::{Condition, Predicates};

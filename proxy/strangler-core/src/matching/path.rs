@@ -244,6 +244,15 @@ pub fn percent_decoded(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Escapes what cannot stand in a name or value of a query.
+pub(super) fn query_encoded(text: &str) -> String {
+    let mut to = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if is_unreserved(byte) { to.push(char::from(byte)) } else { push_escape(&mut to, byte) }
+    }
+    to
+}
+
 /// The first invalid escape: its byte offset.
 pub(super) fn invalid_escape(text: &str) -> Option<usize> {
     text.match_indices('%')

@@ -4,6 +4,9 @@
 //! Refuses to read requests by itself (see [`super::request`]).
 
 mod accept;
+pub(super) mod solve;
+
+pub(super) use accept::prefers;
 
 use http::header::ACCEPT;
 
@@ -128,7 +131,7 @@ impl Predicates {
                 .iter()
                 .all(|(name, wanted)| wanted.holds(request::query_parameter(view.query, name).as_deref()))
             && self.accept.as_deref().is_none_or(|wanted| {
-                request::header(view.headers, &ACCEPT).is_some_and(|sent| accept::prefers(&sent, wanted))
+                request::header(view.headers, &ACCEPT).is_some_and(|sent| prefers(&sent, wanted))
             })
     }
 
@@ -151,7 +154,7 @@ impl Predicates {
         }
         if let Some(wanted) = &self.accept {
             let found = request::header(view.headers, &ACCEPT);
-            if !found.as_deref().is_some_and(|sent| accept::prefers(sent, wanted)) {
+            if !found.as_deref().is_some_and(|sent| prefers(sent, wanted)) {
                 unmet.push(Unmet {
                     subject: "header accept".to_owned(),
                     wanted: format!("preferring {wanted}"),

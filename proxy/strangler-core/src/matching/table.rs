@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::index::{Index, Item};
 use super::near::NearIndex;
-use super::{Pattern, Predicates, Reading};
+use super::{Pattern, Predicates, Reading, conflict};
 use crate::words::{RouteId, SliceId};
 
 /// One route as the table sees it.
@@ -86,7 +86,7 @@ impl Table {
             excepts: excepts.iter().map(|patterns| Excepts::build(patterns)).collect(),
             listed_in: entries.iter().map(|entry| entry.listed.then_some(entry.slice)).collect(),
         };
-        (table, Vec::new())
+        (table, conflict::conflicts(entries, excepts))
     }
 
     /// The most specific route that a request matches.

@@ -34,7 +34,7 @@ impl Range<'_> {
 /// Whether an `Accept` value prefers `wanted` over `text/html` and gives nothing else more weight. Where the
 /// weights of both are equal, the one that is named more closely is preferred, so that
 /// `application/json, */*` prefers JSON and `*/*` prefers nothing.
-pub(super) fn prefers(accept: &str, wanted: &str) -> bool {
+pub(in crate::matching) fn prefers(accept: &str, wanted: &str) -> bool {
     let Some((kind, subkind)) = wanted.split_once('/') else { return false };
     let ranges: Vec<Range<'_>> = accept.split(',').filter_map(range).collect();
     let own = weight(&ranges, kind, subkind);
