@@ -3,14 +3,41 @@
 //! Owns the configuration language: spans, includes, environment values, defaults, merging, diagnostics.
 //! Refuses files and the environment itself: texts and values are arguments.
 
+//!
+//! The order of reading: [`source`] (texts and places) → `document` (TOML with spans, variables expanded) →
+//! `defaults` (layers merged) → typed readers per table → `check` (what needs the whole) → `load` (compiled).
+
+mod check;
+pub mod code;
+mod defaults;
 pub mod diagnostic;
+mod document;
+mod expand;
+mod load;
+mod net;
+mod parts;
+mod policy;
+mod problems;
+mod reader;
+mod response_path;
+mod route;
+mod server;
+mod slice;
+mod source;
+mod suggest;
+mod units;
+mod upstream;
 
 use std::path::Path;
 use std::sync::Arc;
 
+pub use code::Code;
 pub use diagnostic::{Diagnostic, Severity};
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Server, Snapshot};
+use document::{Kind, Table};
+use problems::Context;
+use source::Files;
 
 /// One file, as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,16 +80,56 @@ pub struct Loaded {
     pub not_built: Vec<Diagnostic>,
 }
 
-/// The `include` patterns of a main file, as written, relative to its folder. Empty where it cannot be parsed.
+/// The `include` patterns of a main file, relative to its folder, as far as it can be read. Variables are left
+/// as written; see [`include_patterns_with`].
 pub fn include_patterns(main: &SourceText) -> Vec<String> {
-    let _ = main;
-    Vec::new()
+    include_patterns_with(main, &|_| None)
+}
+
+/// The `include` patterns of a main file, relative to its folder, with the environment's values in place of
+/// variables. A pattern with a variable that is not set is left as written.
+pub fn include_patterns_with(main: &SourceText, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let sources = Sources { main: main.clone(), included: Vec::new() };
+    let options = LoadOptions { base: Path::new(""), env, today: jiff::civil::Date::ZERO };
+    let context = Context::new(Files::new(defaults::TEXT, &sources), options);
+    let (_, documents) = load::read_documents(&context);
+    let broken = context.count() > 0;
+    let value = documents.first().and_then(|document| document.root.get("include")).map(|entry| &entry.value);
+    let text = |value: &document::Value<'_>| {
+        let text = value.as_text()?;
+        Some(if broken && text.is_expanded() { text.written() } else { &text.value }.to_owned())
+    };
+    match value.map(|value| (value, &value.kind)) {
+        Some((value, Kind::Text(_))) => text(value).into_iter().collect(),
+        Some((_, Kind::List(values))) => values.iter().filter_map(text).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Reads a configuration.
 pub fn load(sources: &Sources, options: &LoadOptions<'_>) -> Loaded {
-    let _ = (sources, options);
-    Loaded { snapshot: None, diagnostics: Vec::new(), not_built: Vec::new() }
+    load::load(sources, options)
+}
+
+/// `[server]` of a main file that need not be sound: what can be read is read, the rest is built in. For
+/// finding the admin listener and the data folder of a proxy whose configuration is broken.
+pub fn server_of(main: &SourceText, options: &LoadOptions<'_>) -> Server {
+    let sources = Sources { main: main.clone(), included: Vec::new() };
+    let context = Context::new(Files::new(defaults::TEXT, &sources), *options);
+    let (defaults, documents) = load::read_documents(&context);
+    let empty = Table::default();
+    let document = documents.first().and_then(|document| document.root.get("server"));
+    let mut written = document.and_then(|entry| entry.value.as_table()).unwrap_or(&empty).clone();
+    // A key that cannot be read gives way to its built-in value.
+    written.entries.retain(|entry| {
+        let before = context.count();
+        server::server(&context, &defaults, &Table { entries: vec![entry.clone()] });
+        // These two are about what is missing beside a readable value.
+        !context.any_since(before, |problem| {
+            ![code::PUBLIC_ADMIN, code::INSECURE_PUBLIC_URL].contains(&problem.code)
+        })
+    });
+    server::server(&context, &defaults, &written).server
 }
 
 /// SHA-256 over the names and texts of all files, in lower-case hexadecimal.

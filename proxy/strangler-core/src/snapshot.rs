@@ -4,6 +4,7 @@
 //! configuration from its first byte to its last. Refuses parsing (see [`crate::config`]) and whatever
 //! changes at run time.
 
+pub mod compare;
 pub mod policy;
 pub mod server;
 pub mod slice;
@@ -11,10 +12,14 @@ pub mod upstream;
 
 use std::sync::Arc;
 
-pub use policy::{HeaderOps, Policy, Rewrite, TimeoutOverrides};
+pub use compare::{Accept, Compare, Redact, ResponsePath};
+pub use policy::{HeaderOps, Policy, Rewrite, Shadow, TimeoutOverrides, Unavailable};
 pub use server::{AccessLog, DataDir, Limits, Server, TrustedProxies};
 pub use slice::{Canary, Place, Route, Slice};
-pub use upstream::{Balance, Endpoint, HostPolicy, Protocol, Scheme, Timeouts, Upstream};
+pub use upstream::{
+    Balance, Breaker, Certificate, Endpoint, HealthCheck, HostPolicy, Protocol, Scheme, Timeouts, Upstream,
+    UpstreamTls,
+};
 
 use crate::matching::Table;
 use crate::words::{RouteId, SliceId, Unmatched, UpstreamId};

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::upstream::Certificate;
 use crate::words::Strictness;
 
 /// `[server]`. Fields marked *static* take effect only at a restart.
@@ -37,6 +38,8 @@ pub struct Server {
     pub shutdown_grace: Duration,
     /// Whether `x-request-id` and `traceparent` are made where a client sent none.
     pub request_id: bool,
+    /// Certificate of the public listener; `None`: plain HTTP.
+    pub tls: Option<Certificate>,
 }
 
 /// `server.data_dir`.

@@ -1,8 +1,10 @@
 //! Slices and routes, compiled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::policy::Policy;
+use crate::matching::path::PathRules;
 use crate::matching::{Pattern, Predicates};
 use crate::words::{Effect, Phase, Share, SliceId, Sync, UpstreamId, Writer};
 
@@ -40,6 +42,12 @@ pub struct Slice {
     pub writer_stated: bool,
     /// How the sides' data are kept in step; `None`: not said.
     pub sync: Option<Sync>,
+    /// Where the lag of that is asked for.
+    pub sync_lag: Option<SyncLag>,
+    /// How its paths are read.
+    pub paths: PathRules,
+    /// Where the extracted service says its version.
+    pub version_from: Option<http::HeaderName>,
     /// What its `routes` would take but stays with legacy.
     pub except: Vec<Pattern>,
     /// `team`.
@@ -50,6 +58,15 @@ pub struct Slice {
     pub policy: Arc<Policy>,
     /// Where the slice is written.
     pub place: Place,
+}
+
+/// `sync_lag`: how far one side's data is behind the other's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncLag {
+    /// Answers `{"lag_ms": N}`.
+    pub url: String,
+    /// Above it the data does not count as reached.
+    pub max: Duration,
 }
 
 /// A match and its policy.

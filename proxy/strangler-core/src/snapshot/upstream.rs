@@ -1,5 +1,6 @@
 //! `[upstreams.*]`, compiled.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::words::Share;
@@ -29,6 +30,60 @@ pub struct Upstream {
     pub retry_attempts: u32,
     /// Retries as a share of requests.
     pub retry_budget: Share,
+    /// Active checks; `None`: none.
+    pub health: Option<HealthCheck>,
+    /// When the upstream is left alone for a while; `None`: never.
+    pub breaker: Option<Breaker>,
+    /// What is different from the system's TLS settings.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// `health`: asking endpoints whether they are well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The path that is asked for.
+    pub path: String,
+    /// From one question to the next.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// Good answers in a row that make an endpoint well.
+    pub healthy: u32,
+    /// Bad answers in a row that make it unwell.
+    pub unhealthy: u32,
+}
+
+/// `breaker`: leaving a failing upstream alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// Share of failed requests in the window at which it opens.
+    pub error_rate: Share,
+    /// Requests in the window below which it stays closed.
+    pub min_requests: u32,
+    /// How far back it looks.
+    pub window: Duration,
+    /// How long it stays open before a probe.
+    pub open: Duration,
+}
+
+/// `tls` of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// Certificates that are trusted instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The certificate and key the proxy shows.
+    pub client: Option<Certificate>,
+    /// The name that must be on the upstream's certificate.
+    pub server_name: Option<String>,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// PEM file of the certificate chain.
+    pub cert: PathBuf,
+    /// PEM file of the private key.
+    pub key: PathBuf,
 }
 
 /// One address of an upstream.
