@@ -6,9 +6,13 @@
 pub mod cohort;
 pub mod decide;
 pub mod diff;
+pub mod explain;
+#[cfg(test)]
+mod fixture;
 pub mod writers;
 
 pub use crate::matching::{RequestView, SpellingDifference};
 pub use decide::{Decision, Facts, NearMiss, Refusal, Verdict, decide};
 pub use diff::{Change, Diff, diff};
+pub use explain::{Explanation, explain};
 pub use writers::{LostWriter, lost_writers};

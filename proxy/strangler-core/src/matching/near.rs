@@ -158,6 +158,14 @@ pub fn difference(pattern: &Pattern, normal: &str) -> SpellingDifference {
         .map_or(SpellingDifference::Several, |(_, difference)| difference)
 }
 
+/// Whether a path matches a pattern but for its spelling.
+pub fn resembles(pattern: &Pattern, normal: &str) -> bool {
+    let loosened = Overlook::ALL.loosen_pattern(pattern);
+    let with_extension = Overlook { extension: false, ..Overlook::ALL };
+    loosened.matches_elements_of(&with_extension.loosen_path(normal))
+        || loosened.matches_elements_of(&Overlook::ALL.loosen_path(normal))
+}
+
 /// Loosened patterns, looked up only for unmatched requests.
 #[derive(Debug, Default)]
 pub(super) struct NearIndex {

@@ -47,6 +47,14 @@ impl Methods {
         }
     }
 
+    /// As it would be written; empty: any.
+    pub fn as_text(&self) -> String {
+        match self {
+            Methods::Any => String::new(),
+            Methods::Named(named) => named.join(","),
+        }
+    }
+
     /// Whether a method is named at all.
     pub const fn is_named(&self) -> bool {
         matches!(self, Methods::Named(_))

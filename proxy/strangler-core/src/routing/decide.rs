@@ -221,3 +221,6 @@ pub(super) fn effect_of(method: &str, declared: Option<Effect>) -> Effect {
         _ => Effect::Write,
     })
 }
+
+#[cfg(test)]
+mod tests;
