@@ -25,6 +25,7 @@ mod server;
 mod slice;
 mod source;
 mod suggest;
+mod unbuilt;
 mod units;
 mod upstream;
 

@@ -17,6 +17,7 @@ use super::route::{RouteDraft, RouteReader};
 use super::server;
 use super::slice::{SliceDraft, SliceReader};
 use super::source::{BUILT_IN, Files};
+use super::unbuilt::unbuilt;
 use super::upstream::Upstreams;
 use super::{LoadOptions, Loaded, Sources, content_hash};
 use crate::matching::Table as MatchTable;
@@ -32,7 +33,11 @@ pub(super) fn load(sources: &Sources, options: &LoadOptions<'_>) -> Loaded {
         return Loaded { snapshot: None, diagnostics: context.finish(), not_built: Vec::new() };
     };
     let whole = documents.iter().all(|document| document.whole);
-    let built = build(&context, &defaults, main, included, whole, sources);
+    let parts = Parts::read(&context, main, included);
+    let built = build(&context, &defaults, &parts, whole, sources);
+    let mut not_built = if whole { unbuilt(&parts) } else { Vec::new() };
+    not_built.sort_by_key(|problem| problem.span);
+    let not_built = not_built.into_iter().map(|problem| problem.diagnostic(&context.files)).collect();
     if !whole {
         context.retain(|problem| {
             problem.code != code::MISSING_KEY && documents.iter().all(|document| document.trusts(problem))
@@ -40,7 +45,7 @@ pub(super) fn load(sources: &Sources, options: &LoadOptions<'_>) -> Loaded {
     }
     let diagnostics = context.finish();
     let failed = !whole || diagnostics.iter().any(|problem| problem.severity == Severity::Error);
-    Loaded { snapshot: built.filter(|_| !failed).map(Arc::new), diagnostics, not_built: Vec::new() }
+    Loaded { snapshot: built.filter(|_| !failed).map(Arc::new), diagnostics, not_built }
 }
 
 /// The built-in defaults and every written file.
@@ -71,12 +76,10 @@ pub(super) fn base_layers<'t>(
 fn build<'t>(
     context: &Context<'t, '_>,
     defaults: &Defaults<'t>,
-    main: &Document<'t>,
-    included: &[Document<'t>],
+    parts: &Parts<'_, 't>,
     whole: bool,
     sources: &Sources,
 ) -> Option<Snapshot> {
-    let parts = Parts::read(context, main, included);
     let empty = Table::default();
     let server = server::server(context, defaults, parts.server.unwrap_or(&empty));
     let limits = server::limits(context, defaults, parts.limits.unwrap_or(&empty));

@@ -220,6 +220,7 @@ fn proxy_fields(old: &Snapshot, new: &Snapshot) -> Vec<FieldChange> {
         drain_delay,
         shutdown_grace,
         request_id,
+        tls,
     } = &old.server;
     told(&mut fields, "server.trusted_proxies", trusted_proxies, &new.server.trusted_proxies);
     told(&mut fields, "server.public_url", public_url, &new.server.public_url);
@@ -231,6 +232,7 @@ fn proxy_fields(old: &Snapshot, new: &Snapshot) -> Vec<FieldChange> {
     told(&mut fields, "server.drain_delay", drain_delay, &new.server.drain_delay);
     told(&mut fields, "server.shutdown_grace", shutdown_grace, &new.server.shutdown_grace);
     shown(&mut fields, "server.request_id", request_id, &new.server.request_id);
+    told(&mut fields, "server.tls", tls, &new.server.tls);
     told(&mut fields, "limits", &old.limits, &new.limits);
     fields
 }
