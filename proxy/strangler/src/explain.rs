@@ -5,9 +5,8 @@
 
 use std::net::IpAddr;
 
-use crate::pending::{self as routing, Explanation};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use strangler_core::routing::{Facts, RequestView};
+use strangler_core::routing::{self, Explanation, Facts, RequestView};
 use strangler_core::snapshot::Snapshot;
 
 /// Header lines that one question may hold.
@@ -84,7 +83,7 @@ impl ExplainRequest {
 }
 
 /// Where a request would go under a configuration, and why.
-pub(crate) fn explain(snapshot: &Snapshot, request: &ExplainRequest) -> Explanation {
+pub fn explain(snapshot: &Snapshot, request: &ExplainRequest) -> Explanation {
     let view = RequestView {
         method: &request.method,
         host: request.host(),

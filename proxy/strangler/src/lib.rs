@@ -17,7 +17,6 @@ pub mod cli;
 pub mod explain;
 pub mod forward;
 pub mod live;
-mod pending;
 pub mod server;
 pub mod store;
 pub mod telemetry;

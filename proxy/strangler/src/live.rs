@@ -7,7 +7,6 @@ pub mod compile;
 pub mod points;
 pub mod reload;
 pub mod report;
-pub mod salvage;
 pub mod source;
 pub mod watch;
 

@@ -168,3 +168,6 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,9 +123,6 @@ fn slice_of(index: u32, fixture: &SliceFixture) -> Slice {
         writer: fixture.writer,
         writer_stated: fixture.writer_stated,
         sync: None,
-        sync_lag: None,
-        paths: fixture.rules,
-        version_from: None,
         except: fixture.except.iter().map(|text| Pattern::parse(text, fixture.rules).unwrap()).collect(),
         team: None,
         review_by: None,
@@ -176,9 +173,6 @@ fn upstream(name: &str) -> Upstream {
         max_in_flight: 1024,
         retry_attempts: 1,
         retry_budget: Share::from_basis_points(1000).unwrap(),
-        health: None,
-        breaker: None,
-        tls: None,
     }
 }
 
@@ -199,7 +193,6 @@ fn server() -> Server {
         drain_delay: Duration::ZERO,
         shutdown_grace: Duration::ZERO,
         request_id: true,
-        tls: None,
     }
 }
 

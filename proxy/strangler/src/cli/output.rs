@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::pending::Render as _;
 use serde::Serialize;
 use strangler_core::config::{Diagnostic, Severity};
 

@@ -2,10 +2,10 @@
 //! broken now: that is when a person asks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{AdminArguments, Exit, Failure};
-use crate::live::salvage::Salvaged;
+use crate::live::compile;
 use crate::live::source::Source;
 
 /// Where the admin listener is.
@@ -23,14 +23,8 @@ impl AdminTarget {
     pub(super) fn resolve(arguments: &AdminArguments) -> Result<AdminTarget, Failure> {
         let explicit = arguments.admin.as_deref().map(authority).transpose()?;
         let source = Source::File(arguments.config.clone());
-        let known = source.read().map(|sources| Salvaged::read(&sources, source.base()));
-        let (authority, origin) = match (explicit, &known) {
-            (Some(authority), _) => (authority, "--admin".to_owned()),
-            (None, Ok(known)) => (
-                reachable(known.admin, &arguments.config)?,
-                format!("`server.admin` of {}", arguments.config.display()),
-            ),
-            (None, Err(unreadable)) => {
+        let server = match (source.read_main(), &explicit) {
+            (Err(unreadable), None) => {
                 let why = unreadable.diagnostics.first().map(|d| d.message.clone()).unwrap_or_default();
                 return Err(Failure::new(
                     Exit::Invalid,
@@ -39,12 +33,22 @@ impl AdminTarget {
                     ),
                 ));
             }
+            _ => compile::server_of(&source.salvage_main(), source.base()),
         };
-        let token_file: Option<PathBuf> = arguments
-            .admin_token_file
-            .clone()
-            .or_else(|| known.ok().and_then(|known| known.admin_token_file));
-        let token = token_file.as_deref().map(read_token).transpose()?;
+        let (authority, origin) = match explicit {
+            Some(authority) => (authority, "--admin".to_owned()),
+            None => (
+                reachable(server.admin, &arguments.config)?,
+                format!("`server.admin` of {}", arguments.config.display()),
+            ),
+        };
+        let token = match (&arguments.admin_token_file, &server.admin_token_file) {
+            (Some(file), _) => Some(read_token(file)?),
+            // `--admin` may name another proxy than this file's: its token is offered if there is one.
+            (None, Some(file)) if arguments.admin.is_some() => read_token(file).ok(),
+            (None, Some(file)) => Some(read_token(file)?),
+            (None, None) => None,
+        };
         Ok(AdminTarget { authority, token, origin })
     }
 }

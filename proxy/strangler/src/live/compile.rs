@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::pending as routing;
-use strangler_core::config::{self, Diagnostic, LoadOptions, Loaded, Severity, Sources};
+use strangler_core::config::{self, Diagnostic, LoadOptions, Loaded, Severity, SourceText, Sources};
+use strangler_core::routing;
 use strangler_core::snapshot::{Server, Snapshot};
 
 /// A configuration that may serve.
@@ -31,8 +31,21 @@ pub enum WriterChange {
 
 /// Reads a configuration with this process's environment and today's date.
 pub fn load(sources: &Sources, base: &Path) -> Loaded {
-    let options = LoadOptions { base, env: &|name| std::env::var(name).ok(), today: today() };
-    config::load(sources, &options)
+    config::load(sources, &LoadOptions { base, env: &environment, today: today() })
+}
+
+/// `[server]` of a file that need not be sound: where the proxy's data and its admin listener are.
+pub fn server_of(main: &SourceText, base: &Path) -> Server {
+    config::server_of(main, &LoadOptions { base, env: &environment, today: today() })
+}
+
+/// The `include` patterns of a main file, relative to its folder.
+pub fn include_patterns(main: &SourceText) -> Vec<String> {
+    config::include_patterns_with(main, &environment)
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Reads a configuration that is to serve.

@@ -8,8 +8,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use strangler_core::config::{self, SourceText};
+use strangler_core::config::SourceText;
 
+use super::compile;
 use super::source::{GLOB, Source};
 
 /// As many as the kernel follows.
@@ -55,7 +56,7 @@ pub fn interests(source: &Source) -> HashMap<PathBuf, Interest> {
     points.follow(main);
     if let Ok(text) = fs::read_to_string(main) {
         let main = SourceText { name: String::new(), text };
-        for pattern in config::include_patterns(&main) {
+        for pattern in compile::include_patterns(&main) {
             points.follow_pattern(source, &pattern);
         }
     }

@@ -7,8 +7,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::pending as routing;
 use strangler_core::config::{self, Diagnostic, Sources};
+use strangler_core::routing;
 use strangler_core::snapshot::{Server, Snapshot};
 use tokio::sync::{mpsc, oneshot};
 
@@ -317,7 +317,8 @@ fn judge(
     if writer_change == WriterChange::Refused {
         refuse_lost_writers(&old.snapshot, &compiled)?;
     }
-    let changes = routing::diff(&old.snapshot, &compiled.snapshot).iter().map(ToString::to_string).collect();
+    let changes =
+        routing::diff(&old.snapshot, &compiled.snapshot).changes.iter().map(ToString::to_string).collect();
     Ok(Accepted { compiled, changes })
 }
 

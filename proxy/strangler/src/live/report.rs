@@ -3,7 +3,6 @@
 //!
 //! Owns these shapes. Refuses decisions: they are filled in by [`super::reload`].
 
-use crate::pending::Render as _;
 use serde::{Deserialize, Serialize};
 use strangler_core::config::{Diagnostic, Severity};
 use strangler_core::snapshot::Place;

@@ -9,7 +9,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use strangler_core::config::{self, Diagnostic, Severity, SourceText, Sources};
+use strangler_core::config::{Diagnostic, Severity, SourceText, Sources};
+
+use super::compile;
 
 /// No configuration file may be larger.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -52,18 +54,7 @@ impl Source {
     ///
     /// Every file that cannot be read.
     pub fn read(&self) -> Result<Sources, Unreadable> {
-        let path = match self {
-            Source::Text(text) => return Ok(Sources { main: text.clone(), included: Vec::new() }),
-            Source::File(path) => path,
-        };
-        let name = path.display().to_string();
-        let main = match read_stable(path) {
-            Ok(text) => SourceText { name, text },
-            Err(error) => {
-                let main_missing = error.kind() == io::ErrorKind::NotFound;
-                return Err(Unreadable { diagnostics: vec![unreadable(&name, &error)], main_missing });
-            }
-        };
+        let main = self.read_main()?;
         let mut diagnostics = Vec::new();
         let mut included = Vec::new();
         for (name, path) in self.included(&main, &mut diagnostics) {
@@ -76,6 +67,39 @@ impl Source {
             Ok(Sources { main, included })
         } else {
             Err(Unreadable { diagnostics, main_missing: false })
+        }
+    }
+
+    /// Reads the main file alone.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read.
+    pub fn read_main(&self) -> Result<SourceText, Unreadable> {
+        let path = match self {
+            Source::Text(text) => return Ok(text.clone()),
+            Source::File(path) => path,
+        };
+        let name = path.display().to_string();
+        match read_stable(path) {
+            Ok(text) => Ok(SourceText { name, text }),
+            Err(error) => {
+                let main_missing = error.kind() == io::ErrorKind::NotFound;
+                Err(Unreadable { diagnostics: vec![unreadable(&name, &error)], main_missing })
+            }
+        }
+    }
+
+    /// The main file alone, as far as there is one: what is not UTF-8 is replaced, what is missing is empty.
+    /// For finding out where things are, never for serving.
+    pub fn salvage_main(&self) -> SourceText {
+        match self {
+            Source::Text(text) => text.clone(),
+            Source::File(path) => {
+                let bytes = std::fs::read(path).unwrap_or_default();
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                SourceText { name: path.display().to_string(), text }
+            }
         }
     }
 
@@ -98,7 +122,7 @@ impl Source {
     /// Files that the main file includes now, sorted by the name shown for them.
     fn included(&self, main: &SourceText, problems: &mut Vec<Diagnostic>) -> BTreeMap<String, PathBuf> {
         let mut files = BTreeMap::new();
-        for pattern in config::include_patterns(main) {
+        for pattern in compile::include_patterns(main) {
             let full = self.pattern_path(&pattern);
             let is_literal = !pattern.contains(['*', '?', '[']);
             if is_literal {

@@ -1,7 +1,7 @@
 //! What a process begins to serve: its file, or the last good configuration where the file is bad or would
 //! take writes away from their writer.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use strangler_core::config::{Diagnostic, Severity, Sources};
 use strangler_core::snapshot::DataDir;
@@ -10,9 +10,7 @@ use super::{Exit, Failure, RunPlan};
 use crate::live::compile::{self, Compiled, WriterChange};
 use crate::live::reload::refuse_lost_writers;
 use crate::live::report::{DiagnosticReport, RejectedReport, Trigger, now};
-use crate::live::salvage::Salvaged;
 use crate::live::source::Source;
-use crate::pending::Render as _;
 use crate::store::{LastGood, Store, StoreError, pointer};
 
 /// What is served first.
@@ -82,16 +80,11 @@ fn data_dir(plan: &RunPlan, found: &Found) -> DataDir {
     if let Some(data_dir) = &plan.data_dir {
         return data_dir.clone();
     }
-    let base = plan.source.base();
-    match (&found.compiled, &found.sources) {
-        (Ok(compiled), _) => compiled.snapshot.server.data_dir.clone(),
-        (Err(_), Some(sources)) => Salvaged::read(sources, base).data_dir.unwrap_or_else(|| beside(base)),
-        (Err(_), None) => beside(base),
+    match &found.compiled {
+        Ok(compiled) => compiled.snapshot.server.data_dir.clone(),
+        // The default of the key is `data` beside the file.
+        Err(_) => compile::server_of(&plan.source.salvage_main(), plan.source.base()).data_dir,
     }
-}
-
-fn beside(base: &Path) -> DataDir {
-    DataDir::Path(base.join("data"))
 }
 
 /// The last good configuration and the directory it was found in: the data directory, or the one that was
