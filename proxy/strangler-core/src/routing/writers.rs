@@ -381,3 +381,6 @@ fn common_element<'a>(a: &'a Element, b: &'a Element) -> Option<&'a str> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
