@@ -1,1 +1,19 @@
-//! Not written yet.
+//! Starts the whole demonstration as separate processes, for `cargo demo` and for the end-to-end tests.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`role`] | which processes there are |
+//! | [`node`] | one process playing one role: any binary can re-execute itself as any of them |
+//! | [`process`] | a child: started, watched, stopped, killed, its output in a file |
+//! | [`stack`] | all children together, their addresses and the proxy's configuration |
+//!
+//! It refuses to look for binaries: whoever starts a stack says which executable plays the roles.
+
+pub mod node;
+pub mod process;
+pub mod role;
+pub mod stack;
+
+pub use node::{Executable, node_main};
+pub use role::Role;
+pub use stack::{Config, Ports, Stack, StackOptions};
