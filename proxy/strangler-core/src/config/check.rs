@@ -22,6 +22,8 @@ pub(super) struct Whole<'c, 'v, 't, 'o> {
     pub(super) context: &'c Context<'t, 'o>,
     pub(super) slices: &'c [SliceDraft<'v, 't>],
     pub(super) routes: &'c [RouteDraft<'t>],
+    /// Whether every route could be read: otherwise a slice without routes may be the one that was meant.
+    pub(super) all_read: bool,
 }
 
 impl<'t> Whole<'_, '_, 't, '_> {
@@ -52,7 +54,7 @@ impl<'t> Whole<'_, '_, 't, '_> {
     }
 
     fn slice(&self, slice: &SliceDraft<'_, 't>, routes: &[&RouteDraft<'t>]) {
-        if routes.is_empty() {
+        if routes.is_empty() && !slice.routes_wrong && self.all_read {
             let message = format!("slice `{}` has no routes", slice.name);
             let help = "give it `routes`, or remove it";
             self.report(Problem::new(code::UNUSED_SLICE, slice.span, message).help(help));

@@ -208,7 +208,10 @@ impl<'t> Builder<'_, 't, '_> {
     }
 
     fn text(&self, text: DeString<'t>, span: Span) -> Text<'t> {
-        let mut fail = |error: ExpandError| self.context.report(self.problem(&error, span));
+        let mut fail = |error: ExpandError| {
+            self.context.report(self.problem(&error, span));
+            self.context.distrust(span);
+        };
         match expand(&text, self.context.options.env, &mut fail) {
             Some(value) => Text { value: value.into(), written: Some(text.into()) },
             None => Text { value: text, written: None },

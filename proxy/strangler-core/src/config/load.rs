@@ -110,7 +110,9 @@ fn build<'t>(
     }
     upstreams.finish(context, legacy);
     check::own_listeners(context, &server, &upstreams);
-    let judged = Whole { context, slices: &slices, routes: &routes };
+    let all_read =
+        routes.len() == slices.iter().map(|slice| slice.listed.len()).sum::<usize>() + parts.routes.len();
+    let judged = Whole { context, slices: &slices, routes: &routes, all_read };
     judged.check();
     let (table, conflicts) = match_table(&slices, &routes);
     judged.conflicts(&conflicts);
@@ -244,6 +246,7 @@ fn slice(context: &Context<'_, '_>, upstream: UpstreamId, draft: SliceDraft<'_, 
         review_by,
         layers,
         canary,
+        routes_wrong: _,
         listed: _,
     } = draft;
     Slice {

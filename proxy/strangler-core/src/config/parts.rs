@@ -99,7 +99,8 @@ fn only_parts(context: &Context<'_, '_>, document: &Document<'_>) {
             context.report(Problem::new(code::NOT_IN_INCLUDED, entry.key_span, message).help(help));
         } else {
             let message = format!("unknown key `{}` in an included file", entry.key);
-            let problem = Problem::new(code::UNKNOWN_KEY, entry.key_span, message);
+            let problem = Problem::new(code::UNKNOWN_KEY, entry.key_span, message)
+                .help("an included file holds only [upstreams.*], [slices.*] and [[routes]]");
             context.report(problem.maybe_help(super::suggest::help(&entry.key, &PARTS)));
         }
     }

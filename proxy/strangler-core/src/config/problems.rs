@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::LoadOptions;
-use super::code::Code;
+use super::code::{self, Code};
 use super::diagnostic::Diagnostic;
 use super::source::{Files, Span};
 
@@ -64,15 +64,31 @@ pub(super) struct Context<'t, 'o> {
     pub(super) options: LoadOptions<'o>,
     problems: RefCell<Vec<Problem>>,
     seen: RefCell<HashSet<(Span, &'static str, String)>>,
+    unexpanded: RefCell<HashSet<Span>>,
 }
 
 impl<'t, 'o> Context<'t, 'o> {
     pub(super) fn new(files: Files<'t>, options: LoadOptions<'o>) -> Context<'t, 'o> {
-        Context { files, options, problems: RefCell::default(), seen: RefCell::default() }
+        Context {
+            files,
+            options,
+            problems: RefCell::default(),
+            seen: RefCell::default(),
+            unexpanded: RefCell::default(),
+        }
+    }
+
+    /// Remembers a value whose variables could not all be replaced: what else is wrong with it follows from that.
+    pub(super) fn distrust(&self, value: Span) {
+        self.unexpanded.borrow_mut().insert(value);
     }
 
     /// Takes a problem down; a problem of a shared default that is met once per slice is one problem.
     pub(super) fn report(&self, problem: Problem) {
+        let about_variables = [code::UNSET_VARIABLE, code::BAD_PLACEHOLDER].contains(&problem.code);
+        if !about_variables && self.unexpanded.borrow().contains(&problem.span) {
+            return;
+        }
         let mut problems = self.problems.borrow_mut();
         let key = (problem.span, problem.code.name, problem.message.clone());
         if problems.len() < MOST_PROBLEMS && self.seen.borrow_mut().insert(key) {

@@ -60,7 +60,8 @@ impl<'v, 't> Reader<'v, 't> {
         for entry in &self.table.entries {
             if self.asked.iter().all(|asked| *asked != entry.key) {
                 let message = format!("unknown key `{}` in {}", entry.key, self.what);
-                let problem = Problem::new(code::UNKNOWN_KEY, entry.key_span, message);
+                let problem = Problem::new(code::UNKNOWN_KEY, entry.key_span, message)
+                    .help("remove it; the configuration reference lists the keys that there are");
                 context.report(problem.maybe_help(suggest::help(&entry.key, &self.asked)));
             }
         }
@@ -70,7 +71,15 @@ impl<'v, 't> Reader<'v, 't> {
 /// Reports a value of the wrong type.
 pub(super) fn wrong_type(context: &Context<'_, '_>, item: Item<'_, '_>, wanted: &str) {
     let message = format!("`{}` must be {wanted}, not {}", item.key, item.value.type_name());
-    context.report(Problem::new(code::WRONG_TYPE, item.value.span, message));
+    let help = match (&item.value.kind, wanted) {
+        (_, wanted) if wanted.contains("table") => "such as { key = \"value\" }",
+        (Kind::Text(_), wanted) if wanted.contains("list") => "put it in brackets: [\"…\"]",
+        (Kind::Text(_), _) => "write it without quotes",
+        (Kind::List(_), _) => "it is one value: leave the brackets out",
+        (Kind::Table(_), _) => "it has no keys of its own",
+        _ => "a text stands in quotes: \"…\"",
+    };
+    context.report(Problem::new(code::WRONG_TYPE, item.value.span, message).help(help));
 }
 
 /// Reports a value that has the right type and cannot be used.
@@ -131,7 +140,8 @@ pub(super) fn integer<T: TryFrom<i64>>(
     let fits = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
     if fits.is_none() {
         let message = format!("`{}` must be between {} and {}", item.key, range.start(), range.end());
-        context.report(Problem::new(code::BAD_NUMBER, item.value.span, message));
+        let help = format!("a whole number, such as {}", (*range.start()).max(1));
+        context.report(Problem::new(code::BAD_NUMBER, item.value.span, message).help(help));
     }
     fits
 }
@@ -196,7 +206,12 @@ pub(super) fn word_coded<T>(
 /// A duration.
 pub(super) fn duration(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<Duration> {
     const FORM: &str = "a whole number and ms, s, m, h or d, such as 250ms, 5s or 7d";
-    quantity(context, item, &Quantity { code: code::BAD_DURATION, form: FORM, unit: "s" }, units::duration)
+    quantity(
+        context,
+        item,
+        &Quantity { code: code::BAD_DURATION, what: "a duration", form: FORM, unit: in_seconds },
+        units::duration,
+    )
 }
 
 /// A duration above zero.
@@ -212,49 +227,91 @@ pub(super) fn some_duration(context: &Context<'_, '_>, item: Item<'_, '_>) -> Op
 /// A number of bytes.
 pub(super) fn size(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<u64> {
     const FORM: &str = "a whole number and B, KB, MB, GB, KiB, MiB or GiB, such as 64KiB";
-    quantity(context, item, &Quantity { code: code::BAD_SIZE, form: FORM, unit: "KiB" }, units::size)
+    quantity(
+        context,
+        item,
+        &Quantity { code: code::BAD_SIZE, what: "a size", form: FORM, unit: in_bytes },
+        units::size,
+    )
 }
 
 /// A share.
 pub(super) fn share(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<Share> {
     const FORM: &str = "0% to 100%, such as 12.5%";
-    quantity(context, item, &Quantity { code: code::BAD_SHARE, form: FORM, unit: "%" }, units::share)
+    quantity(
+        context,
+        item,
+        &Quantity { code: code::BAD_SHARE, what: "a share", form: FORM, unit: in_percent },
+        units::share,
+    )
 }
 
 /// A share that may exceed 100 %, in hundredths of a percent.
 pub(super) fn percentage(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<u32> {
     const FORM: &str = "a number and %, such as 20%";
     let quantity_of = |text: &str| units::basis_points(text, "%");
-    quantity(context, item, &Quantity { code: code::BAD_SHARE, form: FORM, unit: "%" }, quantity_of)
+    quantity(
+        context,
+        item,
+        &Quantity { code: code::BAD_SHARE, what: "a percentage", form: FORM, unit: in_percent },
+        quantity_of,
+    )
 }
 
 /// Percentage points, in hundredths.
 pub(super) fn points(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<u32> {
     const FORM: &str = "percentage points, such as 0.5pp";
     let quantity_of = |text: &str| units::basis_points(text, "pp");
-    quantity(context, item, &Quantity { code: code::BAD_SHARE, form: FORM, unit: "pp" }, quantity_of)
+    quantity(
+        context,
+        item,
+        &Quantity { code: code::BAD_SHARE, what: "percentage points", form: FORM, unit: in_points },
+        quantity_of,
+    )
 }
 
 /// What a quantity looks like.
 pub(super) struct Quantity {
     /// The code of a text that is none.
     pub(super) code: Code,
+    /// What it is.
+    pub(super) what: &'static str,
     /// Its form, for people.
     pub(super) form: &'static str,
-    /// The unit that a bare number most likely lacks.
-    pub(super) unit: &'static str,
+    /// What a bare number most likely means.
+    pub(super) unit: fn(&str) -> String,
+}
+
+fn in_seconds(number: &str) -> String {
+    format!("write \"{number}s\" if that means seconds")
+}
+
+fn in_bytes(number: &str) -> String {
+    match number.replace('_', "").parse::<u64>() {
+        Ok(bytes) if bytes > 0 && bytes % (1 << 20) == 0 => format!("write \"{}MiB\"", bytes >> 20),
+        Ok(bytes) if bytes > 0 && bytes % (1 << 10) == 0 => format!("write \"{}KiB\"", bytes >> 10),
+        _ => format!("write \"{number}B\" if that means bytes"),
+    }
+}
+
+fn in_percent(number: &str) -> String {
+    format!("write \"{number}%\" if that means percent")
+}
+
+fn in_points(number: &str) -> String {
+    format!("write \"{number}pp\" if that means percentage points")
 }
 
 /// A text with a unit.
 pub(super) fn quantity<T>(
     context: &Context<'_, '_>,
     item: Item<'_, '_>,
-    Quantity { code, form, unit }: &Quantity,
+    Quantity { code, what, form, unit }: &Quantity,
     parse: impl Fn(&str) -> Result<T, UnitError>,
 ) -> Option<T> {
     let bare = |number: &str| {
         let message = format!("`{}` needs a unit", item.key);
-        let help = format!("write \"{number}{unit}\": {form}");
+        let help = format!("{}: {form}", unit(number));
         context.report(Problem::new(code::MISSING_UNIT, item.value.span, message).help(help));
     };
     let text = match &item.value.kind {
@@ -274,8 +331,8 @@ pub(super) fn quantity<T>(
     };
     match error {
         UnitError::NoUnit => bare(text.written()),
-        UnitError::Form => refuse(context, item, *code, "this is not the form", form),
-        UnitError::TooLarge => refuse(context, item, *code, "this is too much", form),
+        UnitError::Form => refuse(context, item, *code, &format!("this is not {what}"), form),
+        UnitError::TooLarge => refuse(context, item, *code, "this is too large", form),
         UnitError::TooFine => refuse(context, item, *code, "this is finer than 0.01 %", form),
     }
     None
@@ -302,6 +359,10 @@ pub(super) fn one_or_list<'v, 't, T>(
 ) -> Option<Vec<T>> {
     if let Kind::Text(_) = item.value.kind {
         return Some(read(context, item).into_iter().collect());
+    }
+    if !matches!(item.value.kind, Kind::List(_)) {
+        wrong_type(context, item, "a string or a list of strings");
+        return None;
     }
     list(context, item, read)
 }

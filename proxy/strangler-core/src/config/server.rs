@@ -237,11 +237,15 @@ fn some_size(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<u64> {
 
 fn byte_rate(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<u64> {
     const FORM: &str = "a size per second, such as 1KiB/s, or \"off\"";
-    let quantity = reader::Quantity { code: code::BAD_RATE, form: FORM, unit: "KiB/s" };
+    let quantity = reader::Quantity { code: code::BAD_RATE, what: "a rate", form: FORM, unit: per_second };
     let rate = reader::quantity(context, item, &quantity, super::units::byte_rate)?;
     if rate == 0 {
         reader::refuse(context, item, code::BAD_RATE, "it must be above zero", FORM);
         return None;
     }
     Some(rate)
+}
+
+fn per_second(number: &str) -> String {
+    format!("write \"{number}B/s\" if that means bytes per second")
 }

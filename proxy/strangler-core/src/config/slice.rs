@@ -42,6 +42,8 @@ pub(super) struct SliceDraft<'v, 't> {
     pub(super) review_by: Option<jiff::civil::Date>,
     pub(super) layers: Rc<Layers<'t>>,
     pub(super) canary: CanaryDraft<'t>,
+    /// Whether it has a `routes` that is no list.
+    pub(super) routes_wrong: bool,
     /// What stands in `routes`.
     pub(super) listed: &'v [Value<'t>],
 }
@@ -116,7 +118,8 @@ impl<'t> SliceReader<'_, 't, '_> {
         let except = reader.read(context, "except", |context, item| {
             reader::list(context, item, |context, item| route::pattern(context, item, paths))
         });
-        let listed = reader.get("routes").and_then(|item| list_values(context, item)).unwrap_or_default();
+        let routes = reader.get("routes");
+        let listed = routes.and_then(|item| list_values(context, item));
         let canary = CanaryDraft::over(context, &self.defaults.section("canary"), reader.get("canary"));
         let layers = policy::layer(context, self.extras, &self.base.table, written).map(Rc::new);
         let draft = SliceDraft {
@@ -142,7 +145,8 @@ impl<'t> SliceReader<'_, 't, '_> {
             review_by: reader.read(context, "review_by", reader::date),
             layers: layers.unwrap_or_else(|| Rc::clone(self.base)),
             canary: canary.unwrap_or_default(),
-            listed,
+            routes_wrong: routes.is_some() && listed.is_none(),
+            listed: listed.unwrap_or_default(),
         };
         reader.done(context);
         self.overdue(written, &draft);

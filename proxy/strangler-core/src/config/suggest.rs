@@ -26,7 +26,7 @@ pub(super) fn help(word: &str, candidates: &[&str]) -> Option<String> {
     match candidates {
         [] => None,
         [only] => Some(format!("there is only `{only}`")),
-        few if few.len() <= 32 => Some(format!("one of {}", list(few))),
+        few if few.len() <= 12 => Some(format!("one of {}", list(few))),
         _ => None,
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Upstreams<'c, 't> {
     defaults: &'c Defaults<'t>,
     pub(super) drafts: Vec<UpstreamDraft>,
     by_name: HashMap<String, usize>,
+    /// Whether a name could not be resolved: then an unused upstream may be the one that was meant.
+    unresolved: bool,
 }
 
 impl<'c, 't> Upstreams<'c, 't> {
@@ -45,7 +47,8 @@ impl<'c, 't> Upstreams<'c, 't> {
         defaults: &'c Defaults<'t>,
         tables: &[(&Entry<'t>, &Table<'t>)],
     ) -> Upstreams<'c, 't> {
-        let mut upstreams = Upstreams { defaults, drafts: Vec::new(), by_name: HashMap::new() };
+        let mut upstreams =
+            Upstreams { defaults, drafts: Vec::new(), by_name: HashMap::new(), unresolved: false };
         for (entry, table) in tables {
             let draft = upstream(context, defaults, entry, table);
             upstreams.by_name.insert(entry.key.clone().into_owned(), upstreams.drafts.len());
@@ -65,6 +68,7 @@ impl<'c, 't> Upstreams<'c, 't> {
         }
         if !net::looks_like_url(&text.value) {
             self.unknown(context, item);
+            self.unresolved = true;
             return None;
         }
         let endpoint = net::origin(context, item)?.endpoint(1);
@@ -116,7 +120,7 @@ impl<'c, 't> Upstreams<'c, 't> {
         {
             draft.upstream.breaker = None;
         }
-        for draft in self.drafts.iter().filter(|draft| draft.named && !draft.used) {
+        for draft in self.drafts.iter().filter(|draft| draft.named && !draft.used && !self.unresolved) {
             let message = format!("nothing uses the upstream `{}`", draft.upstream.name);
             let help = "refer to it from `legacy` or a slice, or remove it";
             context.report(Problem::new(code::UNUSED_UPSTREAM, draft.span, message).help(help));

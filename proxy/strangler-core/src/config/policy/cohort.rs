@@ -135,7 +135,15 @@ fn key_match(
 }
 
 fn steps(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<Vec<Share>> {
-    let steps = reader::list(context, item, reader::share)?;
+    let mut wrong = false;
+    let steps = reader::list(context, item, |context, item| {
+        let share = reader::share(context, item);
+        wrong |= share.is_none();
+        share
+    })?;
+    if wrong {
+        return None;
+    }
     let rising = steps.is_sorted_by(|a, b| a < b) && steps.first() != Some(&Share::NONE);
     if !rising || steps.is_empty() {
         let problem = Problem::new(code::BAD_VALUE, item.value.span, "`steps` must rise, from above 0%");

@@ -135,7 +135,7 @@ fn tolerance(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<f64> {
     };
     if !number.is_finite() || number < 0.0 {
         let message = format!("the tolerance of `{}` must be zero or more", item.key);
-        context.report(Problem::new(code::BAD_NUMBER, item.value.span, message));
+        context.report(Problem::new(code::BAD_NUMBER, item.value.span, message).help("such as 0.01"));
         return None;
     }
     Some(number)

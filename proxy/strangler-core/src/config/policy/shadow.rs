@@ -63,11 +63,15 @@ fn body_max(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<u64> {
 
 fn rate(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<Rate> {
     const FORM: &str = "so many per s, m or h, such as 1/s, or \"off\"";
-    let quantity = reader::Quantity { code: code::BAD_RATE, form: FORM, unit: "/s" };
+    let quantity = reader::Quantity { code: code::BAD_RATE, what: "a rate", form: FORM, unit: per_second };
     let (count, per) = reader::quantity(context, item, &quantity, units::rate)?;
     if count == 0 {
         reader::refuse(context, item, code::BAD_RATE, "it must be above zero", FORM);
         return None;
     }
     Some(Rate { count, per })
+}
+
+fn per_second(number: &str) -> String {
+    format!("write \"{number}/s\" if that means per second")
 }
