@@ -123,6 +123,9 @@ fn slice_of(index: u32, fixture: &SliceFixture) -> Slice {
         writer: fixture.writer,
         writer_stated: fixture.writer_stated,
         sync: None,
+        sync_lag: None,
+        paths: fixture.rules,
+        version_from: None,
         except: fixture.except.iter().map(|text| Pattern::parse(text, fixture.rules).unwrap()).collect(),
         team: None,
         review_by: None,
@@ -173,6 +176,9 @@ fn upstream(name: &str) -> Upstream {
         max_in_flight: 1024,
         retry_attempts: 1,
         retry_budget: Share::from_basis_points(1000).unwrap(),
+        health: None,
+        breaker: None,
+        tls: None,
     }
 }
 
@@ -193,6 +199,7 @@ fn server() -> Server {
         drain_delay: Duration::ZERO,
         shutdown_grace: Duration::ZERO,
         request_id: true,
+        tls: None,
     }
 }
 
