@@ -9,10 +9,12 @@ pub mod diff;
 pub mod explain;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod properties;
 pub mod writers;
 
 pub use crate::matching::{RequestView, SpellingDifference};
 pub use decide::{Decision, Facts, NearMiss, Refusal, Verdict, decide};
 pub use diff::{Change, Diff, diff};
-pub use explain::{Explanation, explain};
+pub use explain::{Candidate, Explanation, Outcome, explain};
 pub use writers::{LostWriter, lost_writers};

@@ -80,7 +80,11 @@ pub(crate) fn build(fixtures: &[SliceFixture]) -> (Snapshot, Vec<Conflict>) {
         upstreams.push(Arc::new(upstream(fixture.name)));
         let slice = slice_of(index, fixture);
         for (line, route) in (1..).zip(&fixture.routes) {
-            routes.push(Arc::new(route_of(index, fixture, &slice, line, route)));
+            let mut id: Arc<str> = route.text.as_str().into();
+            if routes.iter().any(|earlier: &Arc<Route>| earlier.id == id) {
+                id = format!("{id} of {}, line {line}", fixture.name).into();
+            }
+            routes.push(Arc::new(Route { id, ..route_of(index, fixture, &slice, line, route) }));
         }
         slices.push(Arc::new(slice));
     }
