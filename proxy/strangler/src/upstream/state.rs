@@ -1,9 +1,14 @@
 //! What is counted per upstream and endpoint, process-wide.
 
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use http::HeaderValue;
 use strangler_core::snapshot::{Endpoint, Upstream};
+
+use crate::telemetry::{Recorder, Side};
 
 static NEXT_ENDPOINT: AtomicU64 = AtomicU64::new(1);
 
@@ -14,6 +19,10 @@ pub struct UpstreamState {
     pub name: String,
     /// Its endpoints, in the configuration's order.
     pub endpoints: Vec<Arc<EndpointState>>,
+    /// Sum of the endpoints' weights.
+    pub(super) weights: u64,
+    /// Requests so far, for round-robin.
+    pub(super) turn: AtomicUsize,
 }
 
 /// One endpoint at run time. Lives as long as any configuration names it.
@@ -26,12 +35,20 @@ pub struct EndpointState {
     pub endpoint: Endpoint,
     /// Requests in flight over all threads.
     pub in_flight: AtomicU32,
+    /// Open connections over all threads, idle ones included.
+    pub connections: AtomicU32,
+    /// Requests that wait for a connection because of `max_connections`, over all threads.
+    pub(crate) starved: AtomicU32,
+    /// Its authority, as `Host` carries it.
+    pub(crate) authority: HeaderValue,
+    /// Its host where that is an IP literal.
+    pub(super) address: Option<IpAddr>,
 }
 
 impl UpstreamState {
     /// State for an upstream; endpoints found in `old` are carried over.
     pub fn new(upstream: &Upstream, old: Option<&UpstreamState>) -> UpstreamState {
-        let endpoints = upstream
+        let endpoints: Vec<_> = upstream
             .endpoints
             .iter()
             .map(|endpoint| {
@@ -39,7 +56,13 @@ impl UpstreamState {
                     .map_or_else(|| Arc::new(EndpointState::new(endpoint.clone())), Arc::clone)
             })
             .collect();
-        UpstreamState { name: upstream.name.clone(), endpoints }
+        let weights = upstream.endpoints.iter().map(|endpoint| u64::from(endpoint.weight)).sum();
+        UpstreamState { name: upstream.name.clone(), endpoints, weights, turn: AtomicUsize::new(0) }
+    }
+
+    /// Requests in flight over all endpoints and threads.
+    pub fn in_flight(&self) -> u64 {
+        self.endpoints.iter().map(|endpoint| u64::from(endpoint.in_flight.load(Ordering::Relaxed))).sum()
     }
 }
 
@@ -48,8 +71,42 @@ impl EndpointState {
     pub fn new(endpoint: Endpoint) -> EndpointState {
         EndpointState {
             id: NEXT_ENDPOINT.fetch_add(1, Ordering::Relaxed),
+            address: endpoint.host.parse().ok(),
+            authority: HeaderValue::try_from(endpoint.authority())
+                .unwrap_or_else(|_| HeaderValue::from_static("invalid")),
             endpoint,
             in_flight: AtomicU32::new(0),
+            connections: AtomicU32::new(0),
+            starved: AtomicU32::new(0),
         }
+    }
+
+    /// Takes a place for a connection unless `limit` (0: none) are open.
+    pub(crate) fn permit(
+        self: &Arc<EndpointState>,
+        limit: u32,
+        recorder: &Rc<Recorder>,
+    ) -> Option<ConnectionPermit> {
+        let before = self.connections.fetch_add(1, Ordering::Relaxed);
+        if limit != 0 && before >= limit {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        recorder.connection_opened(Side::Upstream);
+        Some(ConnectionPermit { endpoint: Arc::clone(self), recorder: Rc::clone(recorder) })
+    }
+}
+
+/// One open connection, as counted.
+#[derive(Debug)]
+pub(crate) struct ConnectionPermit {
+    endpoint: Arc<EndpointState>,
+    recorder: Rc<Recorder>,
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.endpoint.connections.fetch_sub(1, Ordering::Relaxed);
+        self.recorder.connection_closed(Side::Upstream);
     }
 }

@@ -1,0 +1,169 @@
+//! Mapping an upstream's own origin in `Location` and `Content-Location` to the public one.
+//!
+//! Refuses bodies: they are never rewritten. Relative references are left as they came.
+
+use http::header::{CONTENT_LOCATION, LOCATION};
+use http::{HeaderMap, HeaderValue};
+use strangler_core::snapshot::{HostPolicy, Snapshot};
+
+/// The origin by which the client knows this site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublicOrigin {
+    pub(crate) scheme: &'static str,
+    pub(crate) host: HeaderValue,
+}
+
+impl PublicOrigin {
+    /// `scheme://host[:port]`: the configured public URL that the request's host matches, the only one that is
+    /// configured, or what the client used.
+    fn text(&self, configured: &[String]) -> Option<String> {
+        let host = self.host.to_str().ok()?;
+        let matching = configured.iter().find(|origin| {
+            origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+        });
+        match (matching, configured) {
+            (Some(origin), _) => Some(origin.clone()),
+            (None, [only]) => Some(only.clone()),
+            _ => Some(format!("{}://{host}", self.scheme)),
+        }
+    }
+}
+
+/// Maps both headers. `hosts` are further names under which the answering upstream was asked.
+pub(crate) fn map(
+    headers: &mut HeaderMap,
+    snapshot: &Snapshot,
+    public: Option<&PublicOrigin>,
+    hosts: &[&str],
+) {
+    for name in [LOCATION, CONTENT_LOCATION] {
+        let Some(value) = headers.get(&name) else { continue };
+        let Some(public) = public else { return };
+        if let Some(mapped) = mapped(value, snapshot, public, hosts) {
+            headers.insert(name, mapped);
+        }
+    }
+}
+
+fn mapped(
+    value: &HeaderValue,
+    snapshot: &Snapshot,
+    public: &PublicOrigin,
+    hosts: &[&str],
+) -> Option<HeaderValue> {
+    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+    let (scheme, rest) = match text.strip_prefix("//") {
+        Some(rest) => (None, rest),
+        None => text.split_once("://").map(|(scheme, rest)| (Some(scheme), rest))?,
+    };
+    if !scheme.is_none_or(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https")) {
+        return None;
+    }
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if !is_own(scheme, authority, snapshot, hosts) {
+        return None;
+    }
+    let origin = public.text(&snapshot.server.public_url)?;
+    let mapped = match scheme {
+        Some(_) => format!("{origin}{path}"),
+        None => format!("//{}{path}", origin.split_once("://").map_or(origin.as_str(), |(_, host)| host)),
+    };
+    HeaderValue::from_bytes(mapped.as_bytes()).ok()
+}
+
+/// Whether an authority is an endpoint's, or a name that upstreams are asked by.
+fn is_own(scheme: Option<&str>, authority: &str, snapshot: &Snapshot, hosts: &[&str]) -> bool {
+    let same_scheme = |own: &str| scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case(own));
+    let (host, port) = split(authority);
+    snapshot.upstreams.iter().any(|upstream| {
+        upstream.endpoints.iter().any(|endpoint| {
+            let own_scheme = endpoint.scheme.as_str();
+            let default = endpoint.scheme.default_port();
+            let is_endpoint =
+                host.eq_ignore_ascii_case(&endpoint.host) && port.unwrap_or(default) == endpoint.port;
+            let is_literal = match &upstream.host {
+                HostPolicy::Literal(name) => is_name(name, authority),
+                HostPolicy::Preserve | HostPolicy::Endpoint => false,
+            };
+            same_scheme(own_scheme) && (is_endpoint || is_literal)
+        })
+    }) || hosts.iter().any(|name| is_name(name, authority))
+}
+
+/// Whether `authority` is the configured `name`, with or without a port.
+fn is_name(name: &str, authority: &str) -> bool {
+    name.eq_ignore_ascii_case(authority) || split(name).0.eq_ignore_ascii_case(split(authority).0)
+}
+
+/// Host without brackets, and port.
+fn split(authority: &str) -> (&str, Option<u16>) {
+    let (host, port) = match authority.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+        Some((host, Ok(port))) => (host, Some(port)),
+        _ => (authority, None),
+    };
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::LOCATION;
+    use http::{HeaderMap, HeaderValue};
+
+    use super::{PublicOrigin, map};
+    use crate::forward::tests::snapshot;
+
+    fn check(location: &str, configured: &[&str], expected: &str) {
+        let mut snapshot = snapshot(&["http://10.1.1.1:8000", "http://[::1]:80"]);
+        snapshot.server.public_url = configured.iter().map(|url| (*url).to_owned()).collect();
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, HeaderValue::from_str(location).unwrap());
+        let public = PublicOrigin { scheme: "http", host: HeaderValue::from_static("shop.example:81") };
+        map(&mut headers, &snapshot, Some(&public), &["pay.internal"]);
+        assert_eq!(headers.get(LOCATION).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_upstreams_own_origin_becomes_the_public_one() {
+        check("http://10.1.1.1:8000/a?b#c", &[], "http://shop.example:81/a?b#c");
+        check("HTTP://10.1.1.1:8000", &[], "http://shop.example:81");
+        check("//10.1.1.1:8000/a", &[], "//shop.example:81/a");
+        check("http://[::1]/a", &[], "http://shop.example:81/a");
+        check("http://pay.internal:9/a", &[], "http://shop.example:81/a");
+    }
+
+    #[test]
+    fn everything_else_stays_as_it_came() {
+        for location in [
+            "/a",
+            "a/b",
+            "?q",
+            "",
+            "http://10.1.1.1/a",
+            "http://10.1.1.1:80001/a",
+            "https://10.1.1.1:8000/a",
+            "http://other.example:8000/",
+            "mailto:a@b",
+            "http://10.1.1.1:8000.evil.example/",
+            "http://10.1.1.1:8000@evil.example/",
+            "ftp://10.1.1.1:8000/",
+        ] {
+            check(location, &[], location);
+        }
+    }
+
+    #[test]
+    fn the_public_url_is_used_where_it_matches_or_is_the_only_one() {
+        check("http://10.1.1.1:8000/a", &["https://shop.example"], "https://shop.example/a");
+        check(
+            "http://10.1.1.1:8000/a",
+            &["https://a.example", "https://shop.example:81"],
+            "https://shop.example:81/a",
+        );
+        check(
+            "http://10.1.1.1:8000/a",
+            &["https://a.example", "https://b.example"],
+            "http://shop.example:81/a",
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! What is known about one request: counted and logged when it ends, however it ends.
+
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, Method, StatusCode, Uri, Version, request};
+use strangler_core::matching::near::SpellingDifference;
+use strangler_core::routing::Decision;
+use strangler_core::words::{Owner, UpstreamId};
+
+use super::local::{Client, Pin};
+use crate::telemetry::{AccessRecord, Answerer, RequestOutcome};
+use crate::upstream::upload::UploadProgress;
+
+/// nginx's code for a client that left before its answer was complete.
+const CLIENT_GONE: u16 = 499;
+
+/// One request's record. Dropping it counts and logs the request.
+pub(crate) struct Record {
+    client: Rc<Client>,
+    pub(crate) pin: Pin,
+    started: Instant,
+    method: Method,
+    target: Uri,
+    /// The authority routed on.
+    pub(crate) host: Option<HeaderValue>,
+    pub(crate) request_id: Option<HeaderValue>,
+    pub(crate) version: Version,
+    pub(crate) client_ip: IpAddr,
+    decision: Option<Decision>,
+    answerer: Answerer,
+    /// Where the request was sent last.
+    pub(crate) endpoint: Option<(UpstreamId, usize)>,
+    /// From the start until the response's head was there.
+    pub(crate) responded: Option<Duration>,
+    pub(crate) retries: u32,
+    pub(crate) upload: Option<Rc<UploadProgress>>,
+    pub(crate) bytes_out: Cell<u64>,
+    code: Option<StatusCode>,
+    pub(crate) error: Option<&'static str>,
+    complete: bool,
+}
+
+impl Record {
+    pub(crate) fn new(client: &Rc<Client>, pin: &Pin, now: Instant, head: &request::Parts) -> Record {
+        Record {
+            client: Rc::clone(client),
+            pin: Rc::clone(pin),
+            started: now,
+            method: head.method.clone(),
+            target: head.uri.clone(),
+            version: head.version,
+            host: None,
+            request_id: None,
+            client_ip: client.peer,
+            decision: None,
+            answerer: Answerer::Proxy,
+            endpoint: None,
+            responded: None,
+            retries: 0,
+            upload: None,
+            bytes_out: Cell::new(0),
+            code: None,
+            error: None,
+            complete: false,
+        }
+    }
+
+    pub(crate) fn client(&self) -> &Rc<Client> {
+        &self.client
+    }
+
+    /// Notes what was decided.
+    pub(crate) fn decided(&mut self, decision: Decision) {
+        self.decision = Some(decision);
+    }
+
+    /// Notes who answers.
+    pub(crate) fn answered_by(&mut self, owner: Owner, status: StatusCode) {
+        self.answerer = owner.into();
+        self.code = Some(status);
+    }
+
+    /// Notes that the proxy answers.
+    pub(crate) fn answered_by_proxy(&mut self, status: StatusCode, error: Option<&'static str>) {
+        self.answerer = Answerer::Proxy;
+        self.code = Some(status);
+        self.error = error;
+    }
+
+    /// Time since the request's start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The answer has been handed over to its end.
+    pub(crate) fn complete(&mut self) {
+        self.complete = true;
+    }
+
+    /// The answer broke off by the upstream's fault: not the client's leaving.
+    pub(crate) fn broke(&mut self, error: &'static str) {
+        self.error = Some(error);
+        self.complete = true;
+    }
+
+    fn log(&self, code: u16, took: Duration) {
+        let snapshot = &self.pin.snapshot;
+        let upstream = self.endpoint.map(|(upstream, _)| self.pin.upstream(upstream));
+        let endpoint = upstream
+            .zip(self.endpoint)
+            .and_then(|(upstream, (_, at))| upstream.endpoints.get(at))
+            .and_then(|endpoint| endpoint.authority.to_str().ok());
+        let now = jiff::Timestamp::now();
+        let began = now.checked_sub(took).unwrap_or(now);
+        let decision = self.decision.as_ref();
+        self.client.local.recorder.log(&AccessRecord {
+            time: &format!("{began:.3}"),
+            request_id: text(self.request_id.as_ref()).unwrap_or_default(),
+            client: Some(self.client_ip),
+            method: self.method.as_str(),
+            host: text(self.host.as_ref()).unwrap_or_default(),
+            path: self.target.path(),
+            status: code,
+            route: decision.and_then(|d| d.route).map(|id| &*snapshot.route(id).id),
+            slice: decision.and_then(|d| d.slice).map(|id| &*snapshot.slice(id).name),
+            phase: decision.map(|d| d.phase.as_str()),
+            owner: self.answerer.as_str(),
+            effect: decision.map_or("", |d| d.effect.as_str()),
+            bucket: decision.and_then(|d| d.bucket),
+            generation: self.pin.generation,
+            upstream: upstream.map(|upstream| upstream.name.as_str()),
+            endpoint,
+            bytes_in: self.upload.as_ref().map_or(0, |upload| upload.received.get()),
+            bytes_out: self.bytes_out.get(),
+            duration_ms: millis(took),
+            upstream_ms: self.responded.map(millis),
+            retries: self.retries,
+            fallback: None,
+            shadow_id: None,
+            near_miss: decision.and_then(|d| d.near_miss).map(|miss| difference(miss.difference)),
+            error: self.error,
+        });
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        let duration = now.saturating_duration_since(self.started);
+        let complete = self.complete.then_some(self.code).flatten();
+        let code = complete.map_or(CLIENT_GONE, |code| code.as_u16());
+        self.client.end(now);
+        let recorder = &self.client.local.recorder;
+        recorder.request(
+            &self.pin,
+            &RequestOutcome {
+                route: self.decision.as_ref().and_then(|decision| decision.route),
+                slice: self.decision.as_ref().and_then(|decision| decision.slice),
+                answerer: self.answerer,
+                code,
+                duration,
+            },
+        );
+        if recorder.logs_access() {
+            self.log(code, duration);
+        }
+    }
+}
+
+fn difference(difference: SpellingDifference) -> &'static str {
+    match difference {
+        SpellingDifference::TrailingSlash => "trailing slash",
+        SpellingDifference::DoubleSlash => "double slash",
+        SpellingDifference::Case => "case",
+        SpellingDifference::Matrix => "matrix parameters",
+        SpellingDifference::Extension => "extension",
+        SpellingDifference::Several => "several",
+    }
+}
+
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value.and_then(|value| value.to_str().ok())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}

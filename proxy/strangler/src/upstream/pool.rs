@@ -1,0 +1,119 @@
+//! Idle connections of one data thread, by endpoint.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use strangler_core::words::{Effect, Share};
+
+use super::EndpointState;
+use super::http1::Connection;
+
+/// Idle connections kept per thread and endpoint.
+const MAX_IDLE: usize = 512;
+
+/// An unsafe request takes no connection that was idle longer: the upstream may just be closing it.
+const UNSAFE_IDLE: Duration = Duration::from_secs(1);
+
+/// Retries are budgeted over this long.
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+/// Retries that are always allowed per window, so that a quiet upstream has any.
+const BUDGET_FLOOR: u64 = 3;
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since: Instant,
+    until: Instant,
+}
+
+/// What one thread keeps about one endpoint.
+#[derive(Debug, Default)]
+struct Shelf {
+    /// The most recently used last.
+    idle: Vec<Idle>,
+    window: Option<Instant>,
+    requests: u64,
+    retries: u64,
+}
+
+/// Idle connections of one data thread.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    shelves: RefCell<HashMap<u64, Shelf>>,
+}
+
+impl Pool {
+    /// An idle connection that a request of this effect may use, the most recently used first.
+    pub(crate) fn take(
+        &self,
+        endpoint: &EndpointState,
+        effect: Effect,
+        now: Instant,
+        pool_idle: Duration,
+    ) -> Option<Connection> {
+        let mut shelves = self.shelves.borrow_mut();
+        let shelf = shelves.entry(endpoint.id).or_default();
+        shelf.requests += 1;
+        while let Some(last) = shelf.idle.last() {
+            let age = now.saturating_duration_since(last.since);
+            if effect == Effect::Write && age >= UNSAFE_IDLE {
+                return None;
+            }
+            let Idle { connection, until, .. } = shelf.idle.pop()?;
+            if age < pool_idle
+                && now < until
+                && connection.is_ready()
+                && (effect == Effect::Read || connection.is_quiet())
+            {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange is complete for at most `keep`.
+    pub(crate) fn put(&self, endpoint: &EndpointState, connection: Connection, keep: Duration) {
+        // Whoever waits for a place under `max_connections` may be on another thread.
+        if connection.is_closed() || keep.is_zero() || endpoint.starved.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        let mut shelves = self.shelves.borrow_mut();
+        let idle = &mut shelves.entry(endpoint.id).or_default().idle;
+        if idle.len() < MAX_IDLE {
+            let since = Instant::now();
+            idle.push(Idle { connection, since, until: since + keep });
+        }
+    }
+
+    /// Whether one more retry fits the budget; counts it where it does.
+    pub(crate) fn allow_retry(&self, endpoint: &EndpointState, budget: Share, now: Instant) -> bool {
+        let mut shelves = self.shelves.borrow_mut();
+        let shelf = shelves.entry(endpoint.id).or_default();
+        let started = *shelf.window.get_or_insert(now);
+        if now.saturating_duration_since(started) >= BUDGET_WINDOW {
+            shelf.window = Some(now);
+            shelf.requests = 0;
+            shelf.retries = 0;
+        }
+        let allowed = BUDGET_FLOOR + shelf.requests * u64::from(budget.basis_points()) / 10_000;
+        let fits = shelf.retries < allowed;
+        shelf.retries += u64::from(fits);
+        fits
+    }
+
+    /// Closes what is idle for too long, or was closed by its upstream. Returns how many are left.
+    pub(crate) fn sweep(&self, now: Instant) -> usize {
+        let mut left = 0;
+        let mut shelves = self.shelves.borrow_mut();
+        shelves.retain(|_, shelf| {
+            shelf.idle.retain(|idle| now < idle.until && !idle.connection.is_closed());
+            left += shelf.idle.len();
+            let quiet = shelf.window.is_none_or(|at| now.saturating_duration_since(at) >= BUDGET_WINDOW);
+            !shelf.idle.is_empty() || !quiet
+        });
+        left
+    }
+}
