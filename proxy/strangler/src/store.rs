@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use history::Entry;
+pub use history::{Entry, History};
 pub use last_good::LastGood;
 
 use disk::DirectoryLock;

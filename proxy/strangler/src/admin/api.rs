@@ -16,6 +16,7 @@ use super::{Admin, guard, status};
 use crate::explain::{ExplainRequest, explain};
 use crate::live::compile::WriterChange;
 use crate::live::report::{ReloadReport, Trigger};
+use crate::store::History;
 
 /// Bytes of a request body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -238,7 +239,7 @@ fn history(admin: &Admin, query: &Query) -> Result<Reply, Problem> {
         let help = "look at the log, and at `server.data_dir`";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the history cannot be read".to_owned(), help)
     })?;
-    Ok(json(StatusCode::OK, &serde_json::json!({ "history": entries })))
+    Ok(json(StatusCode::OK, &History { history: entries }))
 }
 
 /// Parameters of a request target (`application/x-www-form-urlencoded`).

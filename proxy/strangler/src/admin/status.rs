@@ -73,7 +73,7 @@ pub struct SliceReport {
     /// Where it is written, `file:line`.
     pub place: String,
     /// How many routes it has.
-    pub routes: usize,
+    pub route_count: usize,
     /// Its share of the traffic.
     pub traffic: TrafficReport,
 }
@@ -201,7 +201,7 @@ fn slice_reports(snapshot: &Snapshot, total: &Tally) -> Vec<SliceReport> {
     counted.map(|(slice, routes)| slice_report(snapshot, slice, routes, total)).collect()
 }
 
-fn slice_report(snapshot: &Snapshot, slice: &Slice, routes: usize, total: &Tally) -> SliceReport {
+fn slice_report(snapshot: &Snapshot, slice: &Slice, route_count: usize, total: &Tally) -> SliceReport {
     SliceReport {
         name: slice.name.to_string(),
         phase: slice.phase.as_str().to_owned(),
@@ -213,7 +213,7 @@ fn slice_report(snapshot: &Snapshot, slice: &Slice, routes: usize, total: &Tally
         review_by: slice.review_by.map(|date| date.to_string()),
         overdue: slice.review_by.is_some_and(|date| date < compile::today()),
         place: format!("{}:{}", slice.place.file, slice.place.line),
-        routes,
+        route_count,
         traffic: traffic(total, &slice.name),
     }
 }
@@ -317,7 +317,7 @@ fn errors(recent: &Tally) -> Option<String> {
         _ if legacy.requests == 0 => String::new(),
         _ => format!("; legacy {}", percent(rate(&legacy))),
     };
-    Some(format!("Errors come from {from}, {share} of the last minutes' answers{beside}."))
+    Some(format!("Errors come from {from}, {share}{beside}."))
 }
 
 fn percent(basis_points: u64) -> String {
@@ -343,13 +343,13 @@ mod tests {
         let both = tally(&[("products", "extracted", 100, 12), ("products", "legacy", 1000, 1)]);
         assert_eq!(
             errors(&both).as_deref(),
-            Some("Errors come from extracted products, 12 % of the last minutes' answers; legacy 0.1 %.")
+            Some("Errors come from extracted products, 12 %; legacy 0.1 %.")
         );
         assert_eq!(errors(&tally(&[("products", "extracted", 19, 19)])), None);
         assert_eq!(errors(&tally(&[("products", "extracted", 1000, 9)])), None);
         assert_eq!(
             errors(&tally(&[("", "legacy", 40, 40)])).as_deref(),
-            Some("Errors come from legacy (no slice), 100 % of the last minutes' answers.")
+            Some("Errors come from legacy (no slice), 100 %.")
         );
     }
 }

@@ -2,12 +2,11 @@
 
 use clap::Args;
 use http::{Method, StatusCode};
-use serde::{Deserialize, Serialize};
 
 use super::output::Output;
 use super::target::AdminTarget;
 use super::{AdminArguments, Exit, Outcome, client};
-use crate::store::Entry;
+use crate::store::{Entry, History};
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
@@ -16,11 +15,6 @@ pub(super) struct HistoryArguments {
     /// How many events to show
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct History {
-    history: Vec<Entry>,
 }
 
 pub(super) fn run(arguments: &HistoryArguments, output: &Output) -> Outcome {

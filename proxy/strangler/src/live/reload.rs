@@ -26,6 +26,12 @@ const MISSING_FILE_PATIENCE: Duration = Duration::from_millis(100);
 /// What a reload tells the rest of the program.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A configuration is about to serve that gives writes to an extracted side. It must be kept before it
+    /// serves: after a crash in between, the older one would be all there is to compare writers with.
+    Accepted {
+        /// The texts it was read from.
+        sources: Sources,
+    },
     /// A new configuration serves.
     Applied {
         /// What brought it.
@@ -213,7 +219,10 @@ impl ReloadTask {
         accepted: Accepted,
         old: &Arc<Running>,
     ) -> ReloadReport {
-        let Accepted { compiled, changes } = accepted;
+        let Accepted { compiled, changes, gains_writer } = accepted;
+        if gains_writer {
+            self.tell(Event::Accepted { sources: sources.clone() }).await;
+        }
         let running = Arc::new(old.next(compiled.snapshot));
         self.live.publish(Arc::clone(&running));
         self.outgoing.push(Arc::clone(old));
@@ -305,6 +314,8 @@ impl ReloadTask {
 struct Accepted {
     compiled: Compiled,
     changes: Vec<String>,
+    /// Going back to the configuration in service would lose a writer.
+    gains_writer: bool,
 }
 
 fn judge(
@@ -319,7 +330,8 @@ fn judge(
     }
     let changes =
         routing::diff(&old.snapshot, &compiled.snapshot).changes.iter().map(ToString::to_string).collect();
-    Ok(Accepted { compiled, changes })
+    let gains_writer = !compile::lost_writers(&compiled.snapshot, &old.snapshot).is_empty();
+    Ok(Accepted { compiled, changes, gains_writer })
 }
 
 /// Refuses a configuration that silently takes writes back to legacy.

@@ -122,7 +122,12 @@ impl DiagnosticReport {
             (Some(file), Some(line), Some(column)) => format!(" {file}:{line}:{column}"),
             _ => String::new(),
         };
-        format!("{}[{}]{place} {}", self.severity, self.code, self.message)
+        let related: String = self
+            .related
+            .iter()
+            .map(|other| format!("; {}:{}:{} {}", other.file, other.line, other.column, other.message))
+            .collect();
+        format!("{}[{}]{place} {}{related}", self.severity, self.code, self.message)
     }
 }
 

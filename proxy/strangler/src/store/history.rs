@@ -46,6 +46,13 @@ pub struct Entry {
     pub restart_required: Vec<String>,
 }
 
+/// Events as they are told, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// The events.
+    pub history: Vec<Entry>,
+}
+
 impl Entry {
     /// The entry for the outcome of a reload.
     pub fn of(report: &ReloadReport, source: Trigger) -> Entry {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use strangler_core::config::Sources;
+use strangler_core::snapshot::AccessLog;
 
 use super::log::Log;
 use crate::live::reload::Event;
@@ -27,12 +28,13 @@ impl Journal {
     /// Takes note of one event. Whatever cannot be written is logged: the proxy serves on.
     pub(super) fn note(&self, event: &Event) {
         match event {
+            Event::Accepted { sources } => self.keep(sources),
             Event::Applied { trigger, running, sources, report } => {
                 self.telemetry.config_stale.store(false, Ordering::Relaxed);
-                let server = &running.snapshot.server;
-                self.log.set(&server.log);
-                if let Err(error) = self.telemetry.access_log.configure(&server.access_log) {
-                    tracing::error!(%error, "the access log stays where it is");
+                self.log.set(&running.snapshot.server.log);
+                // At the start, only after the addresses have been told.
+                if *trigger != Trigger::Start {
+                    self.move_access_log(&running.snapshot.server.access_log);
                 }
                 log_applied(*trigger, report);
                 self.keep(sources);
@@ -57,6 +59,12 @@ impl Journal {
                     *trigger,
                 );
             }
+        }
+    }
+
+    fn move_access_log(&self, setting: &AccessLog) {
+        if let Err(error) = self.telemetry.access_log.configure(setting) {
+            tracing::error!(%error, "the access log stays where it is");
         }
     }
 

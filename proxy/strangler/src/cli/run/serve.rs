@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strangler_core::config::Sources;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -13,9 +14,11 @@ use super::log::Log;
 use super::start::Start;
 use super::{Exit, Failure, Output};
 use crate::admin::{self, Readiness};
-use crate::live::compile::WriterChange;
+use crate::live::compile::{Compiled, WriterChange};
 use crate::live::reload::{ConfigurationState, Event, ReloadTask, Reloader, Started, file_names};
-use crate::live::report::{ConfigurationReport, DiagnosticReport, ReloadReport, Trigger, now};
+use crate::live::report::{
+    ConfigurationReport, DiagnosticReport, RejectedReport, ReloadReport, Trigger, now,
+};
 use crate::live::source::Source;
 use crate::live::watch::Watcher;
 use crate::live::{Live, Running};
@@ -68,51 +71,34 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     // The admin listener is bound first: it takes its port for itself, so a second process with this
     // configuration fails here instead of taking a share of the public port.
     let admin_listener =
-        TcpListener::bind(settings.admin).await.map_err(|e| cannot_listen("admin", settings.admin, &e))?;
+        TcpListener::bind(settings.admin).await.map_err(|e| cannot_listen("admin", &[settings.admin], &e))?;
     let admin_address =
-        admin_listener.local_addr().map_err(|error| cannot_listen("admin", settings.admin, &error))?;
-    let live = Live::new(Running::first(Arc::clone(&start.compiled.snapshot)));
+        admin_listener.local_addr().map_err(|error| cannot_listen("admin", &[settings.admin], &error))?;
+    let Start { compiled, sources, store, data_dir_overridden, rejected } = start;
+    let live = Live::new(Running::first(Arc::clone(&compiled.snapshot)));
     let telemetry = Telemetry::new();
-    let server = Server::start(&settings.listen, settings.workers, &live, &telemetry).map_err(|error| {
-        let addresses: Vec<String> = settings.listen.iter().map(ToString::to_string).collect();
-        Failure::new(
-            Exit::Invalid,
-            format!("cannot listen on {} (`server.listen`): {error}", addresses.join(", ")),
-        )
-    })?;
+    let store = Arc::new(store);
+    let base = std::path::absolute(source.base()).unwrap_or_else(|_| PathBuf::from("/"));
+    let journal =
+        Arc::new(Journal { store: Arc::clone(&store), telemetry: Arc::clone(&telemetry), log, base });
+    let configuration = ConfigurationState::new(first_report(&compiled, &sources, rejected));
+    // Kept before it serves: whatever happens next, a restart compares its writers with these.
+    journal.note(&first_event(&live, sources, &configuration.report()));
+    let server = Server::start(&settings.listen, settings.workers, &live, &telemetry)
+        .map_err(|error| cannot_listen("listen", &settings.listen, &error))?;
     announce(output, server.addresses(), admin_address);
     // After the two lines: the access log may go to standard output as well.
     if let Err(error) = telemetry.access_log.configure(&settings.access_log) {
         return Err(Failure::new(Exit::Invalid, format!("the access log cannot be written: {error}")));
     }
 
-    let Start { compiled, sources, store, data_dir_overridden, rejected } = start;
-    let store = Arc::new(store);
-    let base = std::path::absolute(source.base()).unwrap_or_else(|_| PathBuf::from("/"));
-    let journal = Journal { store: Arc::clone(&store), telemetry: Arc::clone(&telemetry), log, base };
-    let report = ConfigurationReport {
-        generation: 1,
-        hash: compiled.snapshot.hash.clone(),
-        since: now(),
-        source: Trigger::Start,
-        files: file_names(&sources),
-        stale: rejected.is_some(),
-        from_last_good: rejected.is_some(),
-        warnings: DiagnosticReport::all(&compiled.warnings),
-        rejected,
-        restart_required: Vec::new(),
-    };
-    let configuration = ConfigurationState::new(report);
-    let first = first_event(&live, sources, &configuration.report());
     let started = Started { server: settings, data_dir_overridden };
-    let journal = Arc::new(journal);
-    let observer = Arc::clone(&journal);
     let (task, reloader) = ReloadTask::new(
         source.clone(),
         Arc::clone(&live),
         Arc::clone(&configuration),
         started,
-        Arc::new(move |event| observer.note(event)),
+        Arc::new(move |event| journal.note(event)),
     );
     let readiness = Arc::new(Readiness::default());
     readiness.set_serving();
@@ -129,7 +115,6 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
             admin: admin_address,
         },
     ));
-    journal.note(&first);
     tokio::spawn(task.run());
     let watcher =
         Watcher { source, live: Arc::clone(&live), state: configuration, reloader: reloader.clone() };
@@ -138,8 +123,27 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     process.until_ended(server, &mut signals).await
 }
 
+fn first_report(
+    compiled: &Compiled,
+    sources: &Sources,
+    rejected: Option<RejectedReport>,
+) -> ConfigurationReport {
+    ConfigurationReport {
+        generation: 1,
+        hash: compiled.snapshot.hash.clone(),
+        since: now(),
+        source: Trigger::Start,
+        files: file_names(sources),
+        stale: rejected.is_some(),
+        from_last_good: rejected.is_some(),
+        warnings: DiagnosticReport::all(&compiled.warnings),
+        rejected,
+        restart_required: Vec::new(),
+    }
+}
+
 /// What the history tells of the start.
-fn first_event(live: &Live, sources: strangler_core::config::Sources, report: &ConfigurationReport) -> Event {
+fn first_event(live: &Live, sources: Sources, report: &ConfigurationReport) -> Event {
     let running = live.pin();
     match &report.rejected {
         Some(rejected) => Event::Rejected {
@@ -179,9 +183,11 @@ fn announce(output: &Output, listen: &[SocketAddr], admin: SocketAddr) {
     output.text(&lines);
 }
 
-fn cannot_listen(what: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+fn cannot_listen(key: &str, addresses: &[SocketAddr], error: &std::io::Error) -> Failure {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let help = "is another strangler running? choose another address in the file";
-    Failure::new(Exit::Invalid, format!("cannot listen on {address} (`server.{what}`): {error}\n  {help}"))
+    let message = format!("cannot listen on {} (`server.{key}`): {error}\n  {help}", addresses.join(", "));
+    Failure::new(Exit::Invalid, message)
 }
 
 impl Process {

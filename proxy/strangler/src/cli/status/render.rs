@@ -156,14 +156,14 @@ fn indented<'a>(text: &mut String, blocks: impl Iterator<Item = &'a str>) {
 }
 
 fn upstreams(text: &mut String, upstreams: &[UpstreamReport], output: &Output) {
-    let head = format!("{:<20} {:<46} {:>12}", "UPSTREAM", "ENDPOINT", "IN FLIGHT");
+    let head = format!("  {:<20} {:<44} {:>11}", "UPSTREAM", "ENDPOINT", "IN FLIGHT");
     let _infallible = writeln!(text, "\n{}", output.bold(&head));
     for upstream in upstreams {
         for endpoint in &upstream.endpoints {
-            let name =
-                if upstream.is_legacy { format!("{} *", upstream.name) } else { upstream.name.clone() };
+            let mark = if upstream.is_legacy { "*" } else { " " };
+            let name = cut(&upstream.name);
             let _infallible =
-                writeln!(text, "{:<20} {:<46} {:>12}", cut(&name), endpoint.url, endpoint.in_flight);
+                writeln!(text, "{mark} {name:<20} {:<44} {:>11}", endpoint.url, endpoint.in_flight);
         }
     }
     let _infallible = writeln!(text, "* legacy");
@@ -205,7 +205,7 @@ mod tests {
             review_by: Some("2020-01-01".to_owned()),
             overdue: true,
             place: "config/strangler.toml:12".to_owned(),
-            routes: 2,
+            route_count: 2,
             traffic: TrafficReport { extracted, extracted_errors: errors, ..TrafficReport::default() },
         }
     }
