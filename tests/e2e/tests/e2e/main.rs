@@ -1,9 +1,25 @@
-//! The whole system over real sockets: one test binary, a file per feature.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! The whole system over real sockets: the real program as a process, one file per feature.
 
-mod storefront;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::let_underscore_must_use,
+    reason = "helpers of tests"
+)]
 
-/// What plays every role.
-fn executable() -> stack::Executable {
-    stack::Executable::new(env!("CARGO_BIN_EXE_e2e-node"))
-}
+mod support;
+
+mod admin;
+mod agreement;
+mod commands;
+mod load;
+mod pains;
+mod rejected;
+mod reload;
+mod shutdown;
+mod start;
+mod truncated;
