@@ -93,6 +93,9 @@ pub(crate) fn refuse(error: ForwardError, format: Format, mut record: Record) ->
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     record.answered_by_proxy(status, Some(error.proxy_status()));
+    if error == ForwardError::ClientGone {
+        record.client_gone();
+    }
     *response.body_mut() = AnswerBody::made(text.into(), record);
     response
 }

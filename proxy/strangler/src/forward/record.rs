@@ -41,6 +41,7 @@ pub(crate) struct Record {
     code: Option<StatusCode>,
     pub(crate) error: Option<&'static str>,
     complete: bool,
+    gone: bool,
 }
 
 impl Record {
@@ -65,6 +66,7 @@ impl Record {
             code: None,
             error: None,
             complete: false,
+            gone: false,
         }
     }
 
@@ -98,6 +100,11 @@ impl Record {
     /// The answer has been handed over to its end.
     pub(crate) fn complete(&mut self) {
         self.complete = true;
+    }
+
+    /// Nobody is left to read the answer.
+    pub(crate) fn client_gone(&mut self) {
+        self.gone = true;
     }
 
     /// The answer broke off by the upstream's fault: not the client's leaving.
@@ -150,7 +157,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         let now = Instant::now();
         let duration = now.saturating_duration_since(self.started);
-        let complete = self.complete.then_some(self.code).flatten();
+        let complete = (self.complete && !self.gone).then_some(self.code).flatten();
         let code = complete.map_or(CLIENT_GONE, |code| code.as_u16());
         self.client.end(now);
         let recorder = &self.client.local.recorder;

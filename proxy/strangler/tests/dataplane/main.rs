@@ -6,9 +6,16 @@
     clippy::panic,
     clippy::indexing_slicing,
     unreachable_pub,
-    dead_code,
     reason = "test helpers are outside test functions"
 )]
 
+mod framing;
+mod headers;
+mod lifecycle;
+mod limits;
+mod refusals;
 mod relay;
+mod retries;
 mod support;
+mod upgrades;
+mod uploads;
