@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::io::Read as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use chassis::client::{Answer, Client, Payload};
 use http::Method;
@@ -182,6 +183,45 @@ fn a_node_ends_when_its_parent_is_gone() {
     // Standard output ends with the process.
     stdout.read_to_end(&mut Vec::new()).unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn the_proxy_moves_a_slice_when_the_file_is_edited() {
+    let stack = Stack::start(StackOptions::new(executable())).unwrap();
+    let mut client = Client::new(stack.address(Role::Strangler).unwrap());
+    assert_eq!(client.get("/products/1").await.unwrap().json()["price"], 19.9);
+    let text = std::fs::read_to_string(stack.config()).unwrap();
+    let (before, products) = text.split_once("[slices.products]\n").unwrap();
+    let products = products.replacen("phase    = \"legacy\"", "phase    = \"extracted\"", 1);
+    std::fs::write(stack.config(), format!("{before}[slices.products]\n{products}")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while client.get("/products/1").await.unwrap().json()["price"] != "19.90" {
+        assert!(Instant::now() < deadline, "the edit never took effect");
+    }
+    assert!(client.get("/users/1").await.unwrap().json()["loyalty_tier"].is_string(), "the others stay");
+    stack.stop_all().unwrap();
+}
+
+#[test]
+fn the_demonstration_says_where_it_is_and_what_to_try_and_stops_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("strangler.toml");
+    std::fs::write(&config, stack::stack::CONFIGURATION).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_demo"))
+        .args(["--port-base", "0", "--seconds", "2", "--every", "1", "--rate", "50", "--config"])
+        .arg(&config)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let trouble = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}{trouble}");
+    assert!(text.contains("Three things to try") && text.contains("products legacy "), "{text}{trouble}");
+    assert!(!text.contains("FAILED"), "{text}");
+    for line in ["Storefront   http://", "Admin        http://"] {
+        let (_, rest) = text.split_once(line).unwrap();
+        let address: SocketAddr = rest.lines().next().unwrap().parse().unwrap();
+        assert!(TcpStream::connect(address).is_err(), "{address} is still listened on");
+    }
 }
 
 #[test]

@@ -22,4 +22,5 @@ mod rejected;
 mod reload;
 mod shutdown;
 mod start;
+mod storefront;
 mod truncated;
