@@ -19,6 +19,7 @@ mod parts;
 mod policy;
 mod problems;
 mod reader;
+pub mod resolved;
 mod response_path;
 mod route;
 mod server;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Severity};
+pub use resolved::Resolved;
 
 use crate::snapshot::{Server, Snapshot};
 use document::{Kind, Table};
@@ -110,6 +112,11 @@ pub fn include_patterns_with(main: &SourceText, env: &dyn Fn(&str) -> Option<Str
 /// Reads a configuration.
 pub fn load(sources: &Sources, options: &LoadOptions<'_>) -> Loaded {
     load::load(sources, options)
+}
+
+/// Every route's effective settings and where each value came from; `None` where [`load`] finds an error.
+pub fn resolve(sources: &Sources, options: &LoadOptions<'_>) -> Option<Resolved> {
+    load::resolve(sources, options)
 }
 
 /// `[server]` of a main file that need not be sound: what can be read is read, the rest is built in. For

@@ -21,15 +21,15 @@ use crate::words::{Owner, Phase, Sync, Writer};
 pub(super) struct Whole<'c, 'v, 't, 'o> {
     pub(super) context: &'c Context<'t, 'o>,
     pub(super) slices: &'c [SliceDraft<'v, 't>],
-    pub(super) routes: &'c [RouteDraft<'t>],
+    pub(super) routes: &'c [RouteDraft<'v, 't>],
     /// Whether every route could be read: otherwise a slice without routes may be the one that was meant.
     pub(super) all_read: bool,
 }
 
-impl<'t> Whole<'_, '_, 't, '_> {
+impl<'v, 't> Whole<'_, 'v, 't, '_> {
     /// Judges everything but ties.
     pub(super) fn check(&self) {
-        let mut routes_of: Vec<Vec<&RouteDraft<'t>>> = vec![Vec::new(); self.slices.len()];
+        let mut routes_of: Vec<Vec<&RouteDraft<'v, 't>>> = vec![Vec::new(); self.slices.len()];
         for route in self.routes {
             if let Some(routes) = routes_of.get_mut(route.slice) {
                 routes.push(route);
@@ -53,14 +53,14 @@ impl<'t> Whole<'_, '_, 't, '_> {
         self.context.report(problem);
     }
 
-    fn slice(&self, slice: &SliceDraft<'_, 't>, routes: &[&RouteDraft<'t>]) {
+    fn slice(&self, slice: &SliceDraft<'_, 't>, routes: &[&RouteDraft<'v, 't>]) {
         if routes.is_empty() && !slice.routes_wrong && self.all_read {
             let message = format!("slice `{}` has no routes", slice.name);
             let help = "give it `routes`, or remove it";
             self.report(Problem::new(code::UNUSED_SLICE, slice.span, message).help(help));
         }
         let phase_span = slice.phase_span.or(slice.writer_span).unwrap_or(slice.span);
-        let inherits = |route: &&&RouteDraft<'t>| route.phase.is_none();
+        let inherits = |route: &&&RouteDraft<'v, 't>| route.phase.is_none();
         if routes.is_empty() || routes.iter().filter(inherits).any(|route| route.reads()) {
             self.reach(slice, None, slice.phase, phase_span);
         }
@@ -102,7 +102,13 @@ impl<'t> Whole<'_, '_, 't, '_> {
     }
 
     /// Reads must come from a side that the writer's data reaches; copies should.
-    fn reach(&self, slice: &SliceDraft<'_, 't>, route: Option<&RouteDraft<'t>>, phase: Phase, span: Span) {
+    fn reach(
+        &self,
+        slice: &SliceDraft<'_, 't>,
+        route: Option<&RouteDraft<'v, 't>>,
+        phase: Phase,
+        span: Span,
+    ) {
         let reached = |side| is_reached(slice.writer, slice.sync, side);
         // What the writer or `sync` gets wrong in itself is said elsewhere, once.
         if slice.writer == Writer::ByCohort || (phase == Phase::Retired && slice.writer != Writer::Extracted)
@@ -148,7 +154,7 @@ impl<'t> Whole<'_, '_, 't, '_> {
     fn copied_to(
         &self,
         slice: &SliceDraft<'_, 't>,
-        route: Option<&RouteDraft<'t>>,
+        route: Option<&RouteDraft<'v, 't>>,
         phase: Phase,
     ) -> Option<Owner> {
         let layers = route.and_then(|route| route.layers.as_ref()).unwrap_or(&slice.layers);
@@ -163,7 +169,13 @@ impl<'t> Whole<'_, '_, 't, '_> {
         }
     }
 
-    fn retired(&self, slice: &SliceDraft<'_, 't>, route: Option<&RouteDraft<'t>>, phase: Phase, span: Span) {
+    fn retired(
+        &self,
+        slice: &SliceDraft<'_, 't>,
+        route: Option<&RouteDraft<'v, 't>>,
+        phase: Phase,
+        span: Span,
+    ) {
         if phase != Phase::Retired || slice.writer == Writer::Extracted {
             return;
         }
@@ -181,7 +193,7 @@ impl<'t> Whole<'_, '_, 't, '_> {
     fn canary(
         &self,
         slice: &SliceDraft<'_, 't>,
-        route: Option<&RouteDraft<'t>>,
+        route: Option<&RouteDraft<'v, 't>>,
         phase: Phase,
         canary: &CanaryDraft<'t>,
         layers: &Layers<'t>,
@@ -220,7 +232,7 @@ impl<'t> Whole<'_, '_, 't, '_> {
     }
 
     /// GET routes named like effects: a prefetching browser, or a copy, would set them off.
-    fn effect_name(&self, route: &RouteDraft<'t>) {
+    fn effect_name(&self, route: &RouteDraft<'v, 't>) {
         const NAMES: [&str; 6] = ["logout", "callback", "confirm", "verify", "reset", "unsubscribe"];
         let methods = route.pattern.methods();
         if route.effect.is_some() || (methods.is_named() && !methods.names("GET")) {
@@ -241,13 +253,13 @@ impl<'t> Whole<'_, '_, 't, '_> {
 
     /// Named path elements that cohort keys and rewrites refer to.
     fn path_names(&self) {
-        struct Use<'r, 't> {
+        struct Use<'r, 'v, 't> {
             name: String,
             required: bool,
             found: bool,
-            lacking: Option<&'r RouteDraft<'t>>,
+            lacking: Option<&'r RouteDraft<'v, 't>>,
         }
-        let mut uses: BTreeMap<Span, Use<'_, 't>> = BTreeMap::new();
+        let mut uses: BTreeMap<Span, Use<'_, 'v, 't>> = BTreeMap::new();
         for route in self.routes {
             let slice = self.slices.get(route.slice);
             let layers = route.layers.as_ref().or(slice.map(|slice| &slice.layers));
@@ -284,7 +296,7 @@ impl<'t> Whole<'_, '_, 't, '_> {
     /// Ties, routes that never win, and ids that are not unique.
     pub(super) fn conflicts(&self, conflicts: &[Conflict]) {
         let route = |id: crate::words::RouteId| usize::try_from(id.0).ok().and_then(|id| self.routes.get(id));
-        let example = |one: &RouteDraft<'t>, other: &RouteDraft<'t>, example: &str| {
+        let example = |one: &RouteDraft<'v, 't>, other: &RouteDraft<'v, 't>, example: &str| {
             if one.secret || other.secret { String::new() } else { format!(": {example}") }
         };
         let mut tied: HashSet<Span> = HashSet::new();
@@ -325,7 +337,7 @@ impl<'t> Whole<'_, '_, 't, '_> {
     }
 
     fn duplicate_ids(&self, tied: &HashSet<Span>) {
-        let mut seen: HashMap<&str, &RouteDraft<'t>> = HashMap::with_capacity(self.routes.len());
+        let mut seen: HashMap<&str, &RouteDraft<'v, 't>> = HashMap::with_capacity(self.routes.len());
         for route in self.routes {
             let Some(first) = seen.get(&*route.id) else {
                 seen.insert(&route.id, route);

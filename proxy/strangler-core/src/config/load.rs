@@ -5,14 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::check::{self, Whole};
-use super::code;
+use super::code::{self, Code};
 use super::defaults::{self, Defaults, merge};
 use super::diagnostic::Severity;
-use super::document::{self, Document, Table};
+use super::document::{self, Document, Entry, Table};
 use super::parts::Parts;
 use super::policy::{self, Extras, Layers};
 use super::problems::Context;
 use super::reader::{self, Item, Reader};
+use super::resolved::{Resolved, Resolver};
 use super::route::{RouteDraft, RouteReader};
 use super::server;
 use super::slice::{SliceDraft, SliceReader};
@@ -34,18 +35,45 @@ pub(super) fn load(sources: &Sources, options: &LoadOptions<'_>) -> Loaded {
     };
     let whole = documents.iter().all(|document| document.whole);
     let parts = Parts::read(&context, main, included);
-    let built = build(&context, &defaults, &parts, whole, sources);
+    let build = Build { context: &context, defaults: &defaults, parts: &parts, whole };
+    let built = build.run(sources, &mut |_, _| {});
     let mut not_built = if whole { unbuilt(&parts) } else { Vec::new() };
     not_built.sort_by_key(|problem| problem.span);
     let not_built = not_built.into_iter().map(|problem| problem.diagnostic(&context.files)).collect();
     if !whole {
         context.retain(|problem| {
-            problem.code != code::MISSING_KEY && documents.iter().all(|document| document.trusts(problem))
+            !ABOUT_ABSENCE.contains(&problem.code)
+                && documents.iter().all(|document| document.trusts(problem))
         });
     }
     let diagnostics = context.finish();
     let failed = !whole || diagnostics.iter().any(|problem| problem.severity == Severity::Error);
     Loaded { snapshot: built.filter(|_| !failed).map(Arc::new), diagnostics, not_built }
+}
+
+/// Problems that something is not there: with syntax errors, it may only not have been read.
+const ABOUT_ABSENCE: [Code; 5] = [
+    code::MISSING_KEY,
+    code::UNKNOWN_UPSTREAM,
+    code::UNKNOWN_SLICE,
+    code::PUBLIC_ADMIN,
+    code::INSECURE_PUBLIC_URL,
+];
+
+/// Every route's effective settings; `None` for a configuration that is in error.
+pub(super) fn resolve(sources: &Sources, options: &LoadOptions<'_>) -> Option<Resolved> {
+    let context = Context::new(Files::new(defaults::TEXT, sources), *options);
+    let (defaults, documents) = read_documents(&context);
+    let (main, included) = documents.split_first()?;
+    let whole = documents.iter().all(|document| document.whole);
+    let parts = Parts::read(&context, main, included);
+    let (slice, route) = (defaults.section("slice"), defaults.section("route"));
+    let resolver = Resolver::new(&context, parts.defaults, &slice, &route);
+    let mut resolved = None;
+    let build = Build { context: &context, defaults: &defaults, parts: &parts, whole };
+    build.run(sources, &mut |slices, routes| resolved = Some(resolver.resolve(slices, routes)));
+    let failed = context.any_since(0, |problem| problem.code.severity == Severity::Error);
+    resolved.filter(|_| !failed)
 }
 
 /// The built-in defaults and every written file.
@@ -72,62 +100,73 @@ pub(super) fn base_layers<'t>(
     Rc::new(policy::layers(context, extras, merge(&built_in, written)))
 }
 
-/// Reads, judges and compiles. The snapshot counts only if nothing was reported as an error.
-fn build<'t>(
-    context: &Context<'t, '_>,
-    defaults: &Defaults<'t>,
-    parts: &Parts<'_, 't>,
+/// What a configuration is built from.
+struct Build<'c, 'v, 't, 'o> {
+    context: &'c Context<'t, 'o>,
+    defaults: &'c Defaults<'t>,
+    parts: &'c Parts<'v, 't>,
+    /// Whether every text is TOML throughout; otherwise nothing is judged as a whole.
     whole: bool,
-    sources: &Sources,
-) -> Option<Snapshot> {
-    let empty = Table::default();
-    let server = server::server(context, defaults, parts.server.unwrap_or(&empty));
-    let limits = server::limits(context, defaults, parts.limits.unwrap_or(&empty));
-    let mut upstreams = Upstreams::read(context, defaults, &parts.upstreams);
-    let legacy = parts.legacy.and_then(|item| upstreams.resolve(context, item));
-    let unmatched = unmatched(context, defaults, parts.unmatched);
+}
 
-    let unavailable = defaults.section("unavailable");
-    let extras = Extras { unavailable: &unavailable };
-    let base = base_layers(context, &extras, defaults, parts.defaults);
-    let slice_reader = SliceReader { context, defaults, extras: &extras, base: &base };
-    let slices: Vec<SliceDraft<'_, 't>> =
-        parts.slices.iter().map(|(entry, table)| slice_reader.read(entry, table, &mut upstreams)).collect();
+/// Somebody who looks at what was read before it is compiled.
+type Observer<'f, 'v, 't> = &'f mut dyn FnMut(&[SliceDraft<'v, 't>], &[RouteDraft<'v, 't>]);
 
-    let by_name: HashMap<&str, usize> =
-        slices.iter().enumerate().map(|(index, slice)| (&*slice.name, index)).collect();
-    let slice_index = |name: &str| by_name.get(name).copied();
-    let route_reader =
-        RouteReader { context, defaults, extras: &extras, slices: &slices, slice_index: &slice_index };
-    let mut routes: Vec<RouteDraft<'t>> = Vec::new();
-    for (index, slice) in slices.iter().enumerate() {
-        routes.extend(slice.listed.iter().filter_map(|value| route_reader.listed(index, value)));
+impl<'v, 't> Build<'_, 'v, 't, '_> {
+    /// Reads, judges and compiles. The snapshot counts only if nothing was reported as an error.
+    fn run(&self, sources: &Sources, observe: Observer<'_, 'v, 't>) -> Option<Snapshot> {
+        let Build { context, defaults, parts, whole } = *self;
+        let empty = Table::default();
+        let server = server::server(context, defaults, parts.server.unwrap_or(&empty));
+        let limits = server::limits(context, defaults, parts.limits.unwrap_or(&empty));
+        let mut upstreams = Upstreams::read(context, defaults, &parts.upstreams);
+        let legacy = parts.legacy.and_then(|item| upstreams.resolve(context, item));
+        let unmatched = unmatched(context, defaults, parts.unmatched);
+        let unavailable = defaults.section("unavailable");
+        let extras = Extras { unavailable: &unavailable };
+        let base = base_layers(context, &extras, defaults, parts.defaults);
+        let slice_reader = SliceReader { context, defaults, extras: &extras, base: &base };
+        let read_slice = |(entry, table): &(&'v Entry<'t>, &'v Table<'t>)| (*entry, *table);
+        let slices: Vec<SliceDraft<'v, 't>> = parts
+            .slices
+            .iter()
+            .map(read_slice)
+            .map(|(entry, table)| slice_reader.read(entry, table, &mut upstreams))
+            .collect();
+        let routes = self.routes(&extras, &slices);
+        if !whole {
+            return None;
+        }
+        upstreams.finish(context, legacy);
+        check::own_listeners(context, &server, &upstreams);
+        let listed: usize = slices.iter().map(|slice| slice.listed.len()).sum();
+        let all_read = routes.len() == listed + parts.routes.len();
+        let judged = Whole { context, slices: &slices, routes: &routes, all_read };
+        judged.check();
+        let (table, conflicts) = match_table(&slices, &routes);
+        judged.conflicts(&conflicts);
+        observe(&slices, &routes);
+        let legacy = legacy?;
+        let server = server.server;
+        let compiled =
+            Compiled { context, upstreams, slices, routes, legacy, server, limits, unmatched, table };
+        Some(compiled.snapshot(content_hash(sources)))
     }
-    routes.extend(parts.routes.iter().filter_map(|value| route_reader.stated(value)));
 
-    if !whole {
-        return None;
+    /// Reads every route: by slice, then those with a table of their own.
+    fn routes(&self, extras: &Extras<'_, 't>, slices: &[SliceDraft<'v, 't>]) -> Vec<RouteDraft<'v, 't>> {
+        let by_name: HashMap<&str, usize> =
+            slices.iter().enumerate().map(|(index, slice)| (&*slice.name, index)).collect();
+        let slice_index = |name: &str| by_name.get(name).copied();
+        let (context, defaults) = (self.context, self.defaults);
+        let reader = RouteReader { context, defaults, extras, slices, slice_index: &slice_index };
+        let listed = slices.iter().enumerate().flat_map(|(index, slice)| {
+            let reader = &reader;
+            slice.listed.iter().filter_map(move |value| reader.listed(index, value))
+        });
+        let stated = self.parts.routes.iter().filter_map(|value| reader.stated(value));
+        listed.chain(stated).collect()
     }
-    upstreams.finish(context, legacy);
-    check::own_listeners(context, &server, &upstreams);
-    let all_read =
-        routes.len() == slices.iter().map(|slice| slice.listed.len()).sum::<usize>() + parts.routes.len();
-    let judged = Whole { context, slices: &slices, routes: &routes, all_read };
-    judged.check();
-    let (table, conflicts) = match_table(&slices, &routes);
-    judged.conflicts(&conflicts);
-    let compiled = Compiled {
-        context,
-        upstreams,
-        slices,
-        routes,
-        legacy: legacy?,
-        server: server.server,
-        limits,
-        unmatched,
-        table,
-    };
-    Some(compiled.snapshot(content_hash(sources)))
 }
 
 fn unmatched<'t>(
@@ -143,7 +182,7 @@ fn unmatched<'t>(
 
 fn match_table(
     slices: &[SliceDraft<'_, '_>],
-    routes: &[RouteDraft<'_>],
+    routes: &[RouteDraft<'_, '_>],
 ) -> (MatchTable, Vec<crate::matching::table::Conflict>) {
     let entries: Vec<MatchEntry<'_>> = routes
         .iter()
@@ -168,7 +207,7 @@ struct Compiled<'c, 'v, 't, 'o> {
     context: &'c Context<'t, 'o>,
     upstreams: Upstreams<'c, 't>,
     slices: Vec<SliceDraft<'v, 't>>,
-    routes: Vec<RouteDraft<'t>>,
+    routes: Vec<RouteDraft<'v, 't>>,
     legacy: usize,
     server: Server,
     limits: Limits,
@@ -186,13 +225,11 @@ impl Compiled<'_, '_, '_, '_> {
             sorted.iter().enumerate().map(|(now, (was, _))| (*was, UpstreamId(id(now)))).collect();
         let upstream_id =
             |was: Option<usize>| was.and_then(|was| now.get(&was).copied()).unwrap_or(UpstreamId(0));
-        let routes: Vec<_> = {
-            let slice_of = |route: &RouteDraft<'_>| slices.get(route.slice);
-            routes
-                .iter()
-                .filter_map(|draft| Some(Arc::new(route(context, draft, slice_of(draft)?))))
-                .collect()
-        };
+        let routes = routes.into_iter().filter_map(|draft| {
+            let slice = slices.get(draft.slice)?;
+            Some(Arc::new(route(context, draft, slice)))
+        });
+        let routes = routes.collect();
         Snapshot {
             hash,
             server,
@@ -210,21 +247,36 @@ impl Compiled<'_, '_, '_, '_> {
     }
 }
 
-fn route(context: &Context<'_, '_>, draft: &RouteDraft<'_>, slice: &SliceDraft<'_, '_>) -> Route {
-    let layers = draft.layers.as_ref().unwrap_or(&slice.layers);
-    let canary = draft.canary.as_ref().unwrap_or(&slice.canary);
+fn route(context: &Context<'_, '_>, draft: RouteDraft<'_, '_>, of: &SliceDraft<'_, '_>) -> Route {
+    let RouteDraft {
+        id: name,
+        id_span: _,
+        span,
+        secret: _,
+        slice,
+        pattern,
+        when,
+        listed,
+        effect,
+        priority,
+        phase,
+        canary,
+        layers,
+        own: _,
+        fallback_list: _,
+    } = draft;
     Route {
-        id: Arc::clone(&draft.id),
-        slice: SliceId(id(draft.slice)),
-        pattern: draft.pattern.clone(),
-        when: draft.when.clone(),
-        listed: draft.listed,
-        effect: draft.effect,
-        priority: draft.priority,
-        phase: draft.phase.map_or(slice.phase, |(phase, _)| phase),
-        canary: canary.canary.clone(),
-        policy: Arc::clone(&layers.policy),
-        place: context.files.place(draft.span),
+        id: name,
+        slice: SliceId(id(slice)),
+        pattern,
+        when,
+        listed,
+        effect,
+        priority,
+        phase: phase.map_or(of.phase, |(phase, _)| phase),
+        canary: canary.map_or_else(|| of.canary.canary.clone(), |own| own.canary),
+        policy: Arc::clone(&layers.as_ref().unwrap_or(&of.layers).policy),
+        place: context.files.place(span),
     }
 }
 
@@ -246,6 +298,7 @@ fn slice(context: &Context<'_, '_>, upstream: UpstreamId, draft: SliceDraft<'_, 
         review_by,
         layers,
         canary,
+        written: _,
         routes_wrong: _,
         listed: _,
     } = draft;

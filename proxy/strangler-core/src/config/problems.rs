@@ -96,6 +96,11 @@ impl<'t, 'o> Context<'t, 'o> {
         }
     }
 
+    /// Whether further problems are not kept, so that nobody need work them out.
+    pub(super) fn is_full(&self) -> bool {
+        self.count() >= MOST_PROBLEMS
+    }
+
     /// How many problems there are.
     pub(super) fn count(&self) -> usize {
         self.problems.borrow().len()

@@ -58,7 +58,7 @@ impl<'v, 't> Reader<'v, 't> {
     /// Reports every key that nobody asked for.
     pub(super) fn done(self, context: &Context<'_, '_>) {
         for entry in &self.table.entries {
-            if self.asked.iter().all(|asked| *asked != entry.key) {
+            if self.asked.iter().all(|asked| *asked != entry.key) && !context.is_full() {
                 let message = format!("unknown key `{}` in {}", entry.key, self.what);
                 let problem = Problem::new(code::UNKNOWN_KEY, entry.key_span, message)
                     .help("remove it; the configuration reference lists the keys that there are");

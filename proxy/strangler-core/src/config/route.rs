@@ -17,7 +17,7 @@ use crate::matching::{Pattern, Predicates};
 use crate::words::{Effect, Phase};
 
 /// One route and where it is written.
-pub(super) struct RouteDraft<'t> {
+pub(super) struct RouteDraft<'v, 't> {
     pub(super) id: Arc<str>,
     /// Where its `id` stands, if it has one.
     pub(super) id_span: Option<Span>,
@@ -38,11 +38,13 @@ pub(super) struct RouteDraft<'t> {
     pub(super) canary: Option<CanaryDraft<'t>>,
     /// Its own policy, merged over the slice's.
     pub(super) layers: Option<Rc<Layers<'t>>>,
+    /// Its table, if it has one.
+    pub(super) own: Option<&'v Table<'t>>,
     /// Its own `fallback`, where that is a list.
     pub(super) fallback_list: Option<Span>,
 }
 
-impl RouteDraft<'_> {
+impl RouteDraft<'_, '_> {
     /// Whether any request that it takes counts as reading.
     pub(super) fn reads(&self) -> bool {
         match self.effect {
@@ -67,7 +69,7 @@ pub(super) struct RouteReader<'c, 't, 'o> {
 
 impl<'t> RouteReader<'_, 't, '_> {
     /// Reads an entry of a slice's `routes`.
-    pub(super) fn listed(&self, slice: usize, value: &Value<'t>) -> Option<RouteDraft<'t>> {
+    pub(super) fn listed<'v>(&self, slice: usize, value: &'v Value<'t>) -> Option<RouteDraft<'v, 't>> {
         match &value.kind {
             Kind::Text(text) => {
                 let item = Item { key: "routes", value };
@@ -92,7 +94,7 @@ impl<'t> RouteReader<'_, 't, '_> {
     }
 
     /// Reads one `[[routes]]`.
-    pub(super) fn stated(&self, value: &Value<'t>) -> Option<RouteDraft<'t>> {
+    pub(super) fn stated<'v>(&self, value: &'v Value<'t>) -> Option<RouteDraft<'v, 't>> {
         let Kind::Table(table) = &value.kind else {
             reader::wrong_type(self.context, Item { key: "routes", value }, "a table: [[routes]]");
             return None;
@@ -119,7 +121,7 @@ impl<'t> RouteReader<'_, 't, '_> {
     fn slice(&self, item: Item<'_, 't>) -> Option<usize> {
         let text = reader::text(self.context, item)?;
         let found = (self.slice_index)(&text.value);
-        if found.is_none() {
+        if found.is_none() && !self.context.is_full() {
             let message = format!("unknown slice `{}`", text.written());
             let names = self.slices.iter().map(|slice| &*slice.name);
             let help = match super::suggest::nearest(text.written(), names) {
@@ -154,7 +156,7 @@ impl<'t> RouteReader<'_, 't, '_> {
         listed: bool,
         (text, span, pattern): (&Text<'t>, Span, Pattern),
         own: Option<(Reader<'v, 't>, &'v Table<'t>)>,
-    ) -> Option<RouteDraft<'t>> {
+    ) -> Option<RouteDraft<'v, 't>> {
         let context = self.context;
         let mut draft = RouteDraft {
             id: text.written().into(),
@@ -170,6 +172,7 @@ impl<'t> RouteReader<'_, 't, '_> {
             phase: None,
             canary: None,
             layers: None,
+            own: own.as_ref().map(|(_, table)| *table),
             fallback_list: None,
         };
         let built_in = self.defaults.section("route");

@@ -44,6 +44,8 @@ pub(super) struct SliceDraft<'v, 't> {
     pub(super) canary: CanaryDraft<'t>,
     /// Whether it has a `routes` that is no list.
     pub(super) routes_wrong: bool,
+    /// Its table.
+    pub(super) written: &'v Table<'t>,
     /// What stands in `routes`.
     pub(super) listed: &'v [Value<'t>],
 }
@@ -145,6 +147,7 @@ impl<'t> SliceReader<'_, 't, '_> {
             review_by: reader.read(context, "review_by", reader::date),
             layers: layers.unwrap_or_else(|| Rc::clone(self.base)),
             canary: canary.unwrap_or_default(),
+            written,
             routes_wrong: routes.is_some() && listed.is_none(),
             listed: listed.unwrap_or_default(),
         };
