@@ -3,8 +3,10 @@
 //! Owns the loosened form in which both are compared, the second table, and what the difference is. Refuses
 //! consequences: whether such a request may pass is decided in [`crate::routing`].
 
+use std::borrow::Cow;
+
 use super::index::{Index, Item};
-use super::path::{self, PathRules};
+use super::path::{self, PathRules, Seen};
 use super::pattern::{Element, Pattern};
 use super::request::Reading;
 
@@ -89,18 +91,26 @@ impl Overlook {
 
     /// A pattern without what is overlooked, read by no further rules. Its extension is kept: `/report.csv` is
     /// not `/report.json`.
-    fn loosen_pattern(self, pattern: &Pattern) -> Pattern {
-        let mut elements = pattern.elements().to_vec();
+    fn loosen_pattern(self, pattern: &Pattern) -> Cow<'_, Pattern> {
+        let is_empty = |element: &Element| matches!(element, Element::Literal(text) if text.is_empty());
+        let is_loose = |element: &Element| match element {
+            Element::Literal(text) => matches!(path::loosened(text, self.rules()), Cow::Borrowed(_)),
+            Element::Param { .. } => true,
+        };
+        let elements = pattern.elements();
+        if pattern.rules == PathRules::default()
+            && elements.iter().all(|element| is_loose(element) && !is_empty(element))
+        {
+            return Cow::Borrowed(pattern);
+        }
+        let mut elements = elements.to_vec();
         for element in &mut elements {
             if let Element::Literal(text) = element {
                 *text = path::loosened(text, self.rules()).into();
             }
         }
-        self.drop_empty(
-            &mut elements,
-            |element| matches!(element, Element::Literal(text) if text.is_empty()),
-        );
-        pattern.with_elements(elements)
+        self.drop_empty(&mut elements, is_empty);
+        Cow::Owned(pattern.with_elements(elements))
     }
 
     /// Drops empty elements: the last is a trailing slash, every other one a double slash.
@@ -169,45 +179,44 @@ pub fn resembles(pattern: &Pattern, normal: &str) -> bool {
 /// Loosened patterns, looked up only for unmatched requests.
 #[derive(Debug, Default)]
 pub(super) struct NearIndex {
-    index: Index,
-    /// Some pattern is itself not written in the loosened form, so that an ordinary path may be near it.
-    patterns_differ: bool,
+    /// `None`: every pattern is written in the loosened form, so that the index of the patterns themselves will
+    /// do, and a path that is in that form too is near nothing.
+    own: Option<Index>,
 }
 
 impl NearIndex {
     /// Compiles the loosened form of patterns.
     pub(super) fn build(items: &[Item<'_>]) -> NearIndex {
-        let loosened: Vec<Pattern> =
+        let loosened: Vec<Cow<'_, Pattern>> =
             items.iter().map(|item| Overlook::ALL.loosen_pattern(item.pattern)).collect();
-        let patterns_differ = items
-            .iter()
-            .zip(&loosened)
-            .any(|(item, loosened)| item.pattern.elements() != loosened.elements());
-        let index = Index::build(
-            items.iter().zip(&loosened).map(|(item, loosened)| Item { pattern: loosened, ..item.clone() }),
-        );
-        NearIndex { index, patterns_differ }
+        if loosened.iter().all(|pattern| matches!(pattern, Cow::Borrowed(_))) {
+            return NearIndex { own: None };
+        }
+        let items = items.iter().zip(&loosened);
+        NearIndex { own: Some(Index::build(items.map(|(item, pattern)| Item { pattern, ..item.clone() }))) }
     }
 
-    /// The pattern that an unmatched request nearly matches: first with its extension, then without.
-    pub(super) fn find(&self, reading: &Reading<'_>) -> Option<u32> {
-        if !self.patterns_differ && !is_unusual(&reading.path) {
+    /// The pattern that an unmatched request nearly matches: first with its extension, then without. `written`
+    /// is the index of the patterns as they are written.
+    pub(super) fn find(&self, written: &Index, reading: &Reading<'_>) -> Option<u32> {
+        if self.own.is_none() && !is_unusual(&reading.path) {
             return None;
         }
+        let index = self.own.as_ref().unwrap_or(written);
         let path = Overlook { extension: false, ..Overlook::ALL }.loosen_path(&reading.path);
-        self.index.find(&path, reading).or_else(|| {
+        index.find(&path, reading).or_else(|| {
             let shorter = Overlook::ALL.loosen_path(&reading.path);
-            if shorter == path { None } else { self.index.find(&shorter, reading) }
+            if shorter == path { None } else { index.find(&shorter, reading) }
         })
     }
 }
 
 /// Whether loosening may change a path.
 fn is_unusual(path: &str) -> bool {
-    path.ends_with('/')
-        || path.contains("//")
-        || path.bytes().any(|byte| byte == b';' || byte.is_ascii_uppercase())
-        || path.rsplit('/').next().is_some_and(|last| last.contains('.'))
+    let bytes = path.as_bytes();
+    let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    let doubled = pairs.fold(false, |seen, (first, second)| seen | ((*first == b'/') & (*second == b'/')));
+    doubled || path.ends_with('/') || Seen::in_path(path).is_unusual()
 }
 
 #[cfg(test)]

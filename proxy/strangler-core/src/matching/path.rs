@@ -62,28 +62,76 @@ pub fn elements(path: &str) -> Option<std::str::Split<'_, char>> {
     path.strip_prefix('/').map(|rest| rest.split('/'))
 }
 
-/// The first thing in a path that two parsers may read differently.
-pub fn ambiguity(path: &str) -> Option<Ambiguity> {
+/// Which bytes that need attention a path has. Most paths have none, and every request is looked at: one table
+/// look-up for each byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen(u8);
+
+impl Seen {
     const PERCENT: u8 = 1;
     const BACKSLASH: u8 = 2;
     const DOT: u8 = 4;
-    let seen = path.bytes().fold(0, |seen, byte| {
-        seen | match byte {
-            b'%' => PERCENT,
-            b'\\' => BACKSLASH,
-            b'.' => DOT,
-            _ => 0,
+    const SEMICOLON: u8 = 8;
+    const UPPER: u8 = 16;
+    const NOT_ASCII: u8 = 32;
+
+    /// What each byte is; at its index.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "computed while compiling; a byte is an index of 256 classes"
+    )]
+    const CLASSES: [u8; 256] = {
+        let mut classes = [0; 256];
+        let mut byte = 0_u8;
+        loop {
+            let class = match byte {
+                b'%' => Seen::PERCENT,
+                b'\\' => Seen::BACKSLASH,
+                b'.' => Seen::DOT,
+                b';' => Seen::SEMICOLON,
+                b'A'..=b'Z' => Seen::UPPER,
+                0x80.. => Seen::NOT_ASCII,
+                _ => 0,
+            };
+            classes[byte as usize] = class;
+            if byte == u8::MAX {
+                break classes;
+            }
+            byte += 1;
         }
-    });
-    if seen == 0 {
+    };
+
+    pub(super) fn in_path(path: &str) -> Seen {
+        let class = |byte: u8| Seen::CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
+        Seen(path.bytes().fold(0, |seen, byte| seen | class(byte)))
+    }
+
+    const fn any(self, of: u8) -> bool {
+        self.0 & of != 0
+    }
+
+    /// Whether loosening may change a path with these bytes, slashes aside.
+    pub(super) const fn is_unusual(self) -> bool {
+        self.any(Seen::DOT | Seen::SEMICOLON | Seen::UPPER)
+    }
+}
+
+/// The first thing in a path that two parsers may read differently.
+pub fn ambiguity(path: &str) -> Option<Ambiguity> {
+    ambiguity_seen(path, Seen::in_path(path))
+}
+
+/// [`ambiguity`] of a path with these bytes.
+pub(super) fn ambiguity_seen(path: &str, seen: Seen) -> Option<Ambiguity> {
+    if !seen.any(Seen::PERCENT | Seen::BACKSLASH | Seen::DOT) {
         return None;
     }
-    if seen & PERCENT != 0
+    if seen.any(Seen::PERCENT)
         && let Some(found) = bad_escape(path)
     {
         return Some(found);
     }
-    if seen & BACKSLASH != 0 {
+    if seen.any(Seen::BACKSLASH) {
         return Some(Ambiguity::Backslash);
     }
     has_dot_segment(path.as_bytes()).then_some(Ambiguity::DotSegment)
@@ -180,7 +228,12 @@ fn push_escape(to: &mut String, byte: u8) {
 /// case, bytes outside ASCII escaped. Never joins or splits elements, since `%2F` stays. Borrows where the
 /// path has neither `%` nor a byte outside ASCII.
 pub fn normal(path: &str) -> Cow<'_, str> {
-    if !path.bytes().any(|byte| byte == b'%' || byte >= 0x80) {
+    normal_seen(path, Seen::in_path(path))
+}
+
+/// [`normal`] of a path with these bytes.
+pub(super) fn normal_seen(path: &str, seen: Seen) -> Cow<'_, str> {
+    if !seen.any(Seen::PERCENT | Seen::NOT_ASCII) {
         return Cow::Borrowed(path);
     }
     let mut to = String::with_capacity(path.len());
@@ -206,8 +259,12 @@ pub fn normal(path: &str) -> Cow<'_, str> {
 /// A normal path as `rules` compare it: in lower case where case does not matter, without `;` parameters where
 /// they do not. The trailing slash is left alone.
 pub fn loosened(normal: &str, rules: PathRules) -> Cow<'_, str> {
-    let matrix = rules.matrix_ignored && normal.contains(';');
-    let case = rules.case_insensitive && normal.bytes().any(|byte| byte.is_ascii_uppercase());
+    if !(rules.matrix_ignored || rules.case_insensitive) {
+        return Cow::Borrowed(normal);
+    }
+    let seen = Seen::in_path(normal);
+    let matrix = rules.matrix_ignored && seen.any(Seen::SEMICOLON);
+    let case = rules.case_insensitive && seen.any(Seen::UPPER);
     let mut path = Cow::Borrowed(normal);
     if matrix {
         let kept: Vec<&str> = normal.split('/').map(without_matrix).collect();

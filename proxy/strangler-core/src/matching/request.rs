@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, ORIGIN};
 use http::{HeaderMap, HeaderName};
 
-use super::path;
+use super::path::{self, Ambiguity, Seen};
 
 /// One request as routing sees it; borrowed from the parsed head.
 #[derive(Clone, Copy, Debug)]
@@ -41,19 +41,28 @@ pub struct Reading<'a> {
     pub host: Cow<'a, str>,
     /// The path in normal form.
     pub path: Cow<'a, str>,
+    /// Bytes of the path as sent.
+    seen: Seen,
 }
 
 impl<'a> Reading<'a> {
     /// Reads a request. Allocates nothing for a lower-case host and an ASCII path without escapes.
     pub fn new(view: &'a RequestView<'a>) -> Reading<'a> {
         let asked = preflight_method(view);
+        let seen = Seen::in_path(view.path);
         Reading {
             view,
             method: asked.unwrap_or(view.method),
             preflight: asked.is_some(),
             host: normal_host(view.host),
-            path: path::normal(view.path),
+            path: path::normal_seen(view.path, seen),
+            seen,
         }
+    }
+
+    /// The first thing in the path that two parsers may read differently.
+    pub fn ambiguity(&self) -> Option<Ambiguity> {
+        path::ambiguity_seen(self.view.path, self.seen)
     }
 }
 
@@ -67,10 +76,12 @@ fn preflight_method<'a>(view: &RequestView<'a>) -> Option<&'a str> {
 
 /// A host as hosts are compared: lower case, no port, no trailing dot. IPv6 literals keep their brackets.
 pub fn normal_host(authority: &str) -> Cow<'_, str> {
-    let name = match authority.rfind(']') {
-        Some(end) => authority.get(..=end).unwrap_or(authority),
-        None => authority.split_once(':').map_or(authority, |(name, _)| name),
+    let end = if authority.starts_with('[') {
+        authority.bytes().position(|byte| byte == b']').map(|end| end + 1)
+    } else {
+        authority.bytes().position(|byte| byte == b':')
     };
+    let name = end.and_then(|end| authority.get(..end)).unwrap_or(authority);
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(name.to_ascii_lowercase())

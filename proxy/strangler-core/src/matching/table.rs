@@ -103,9 +103,10 @@ impl Table {
     /// The route that an unmatched request would match if it were spelt slightly differently. None where the
     /// better spelling would be excepted.
     pub fn near(&self, reading: &Reading<'_>) -> Option<RouteId> {
-        let route = RouteId(self.near.find(reading)?);
+        let route = RouteId(self.near.find(&self.routes, reading)?);
         let excepted = self.excepts_of(route).is_some_and(|excepts| {
-            excepts.index.find(&reading.path, reading).is_some() || excepts.near.find(reading).is_some()
+            excepts.index.find(&reading.path, reading).is_some()
+                || excepts.near.find(&excepts.index, reading).is_some()
         });
         (!excepted).then_some(route)
     }

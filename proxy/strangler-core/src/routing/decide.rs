@@ -6,7 +6,7 @@
 
 use super::cohort::{self, Membership};
 use crate::matching::near;
-use crate::matching::path::{self, Ambiguity};
+use crate::matching::path::Ambiguity;
 use crate::matching::{Reading, near::SpellingDifference, request::RequestView};
 use crate::snapshot::{Route, Snapshot};
 use crate::words::{Effect, Owner, Phase, RouteId, SliceId, Strictness, Unmatched, UpstreamId, Writer};
@@ -90,15 +90,13 @@ pub struct NearMiss {
 
 /// Decides where a request goes. Pure: equal arguments give equal decisions.
 pub fn decide(snapshot: &Snapshot, view: &RequestView<'_>, facts: Facts<'_>) -> Decision {
-    if !snapshot.slices.is_empty()
-        && let Some(found) = path::ambiguity(view.path)
-    {
-        return ambiguous(snapshot, view, found);
-    }
-    if snapshot.routes.is_empty() {
+    if snapshot.slices.is_empty() {
         return unmatched(snapshot, view, None);
     }
     let reading = Reading::new(view);
+    if let Some(found) = reading.ambiguity() {
+        return ambiguous(snapshot, view, found);
+    }
     match snapshot.table.find(&reading) {
         Some(route) => matched(snapshot, &reading, facts, route),
         None => unmatched(snapshot, view, near_miss(snapshot, &reading)),

@@ -9,6 +9,9 @@ use std::collections::HashSet;
 
 use super::fixture::{SliceFixture, build};
 use super::{Facts, Outcome, RequestView, Verdict, decide, diff, explain, lost_writers};
+use crate::matching::near;
+use crate::matching::path::normal;
+use crate::matching::request::normal_host;
 use crate::matching::table::Conflict;
 use crate::snapshot::Snapshot;
 use crate::words::{Owner, Phase, RouteId, Share};
@@ -80,6 +83,40 @@ fn the_trie_agrees_with_a_naive_reading_of_the_design() {
         }
     });
     assert!(matched.get() > 4_000, "most requests match: {}", matched.get());
+}
+
+#[test]
+fn near_misses_agree_with_a_look_at_every_route() {
+    let seen = std::cell::Cell::new(0);
+    for_each_configuration(2_000, |rng, fixtures| {
+        let (snapshot, _) = build(fixtures);
+        let excepting = fixtures.iter().any(|slice| !slice.except.is_empty());
+        for _ in 0..4 {
+            let request = generate::request(rng, fixtures);
+            let decision = ask(&request, |view| decide(&snapshot, view, Facts::NONE));
+            if decision.route.is_some() || request.method == "HEAD" || request.method == "OPTIONS" {
+                assert!(decision.route.is_none() || decision.near_miss.is_none());
+                continue;
+            }
+            let normal = normal(&request.path);
+            let host = normal_host(&request.host);
+            let resembles = |id: &u32| {
+                let route = snapshot.route(RouteId(*id));
+                let methods = route.pattern.methods();
+                (!methods.is_named() || methods.names(&request.method))
+                    && route.pattern.host().matches(&host)
+                    && route.when.hold(&request.view())
+                    && near::resembles(&route.pattern, &normal)
+            };
+            let near: Vec<u32> = (0..).take(snapshot.routes.len()).filter(resembles).collect();
+            match decision.near_miss {
+                Some(found) => assert!(near.contains(&found.route.0), "{request:?}"),
+                None => assert!(near.is_empty() || excepting, "{near:?} for {request:?}"),
+            }
+            seen.set(seen.get() + usize::from(decision.near_miss.is_some()));
+        }
+    });
+    assert!(seen.get() > 100, "near misses occur: {}", seen.get());
 }
 
 #[test]
