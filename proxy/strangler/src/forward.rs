@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{ACCEPT, EXPECT, HOST};
-use http::{HeaderMap, HeaderValue, Request, Response, Version, request};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, request};
 use hyper::body::{Body as _, Incoming};
 use strangler_core::routing::{Facts, RequestView, Verdict, decide};
 use strangler_core::words::Owner;
@@ -74,6 +74,15 @@ pub(crate) async fn serve(
         answer::close(&mut response);
     }
     Ok(response)
+}
+
+/// Counts and logs a request whose head the codec refused before anybody here saw it.
+pub(crate) fn refused_by_codec(client: &Rc<Client>, status: StatusCode) {
+    let pin = client.local.pin();
+    let head = Request::new(()).into_parts().0;
+    let mut record = Record::new(client, &pin, Instant::now(), &head);
+    record.answered_by_proxy(status, Some("http_request_error"));
+    record.complete();
 }
 
 /// What became of a request that was not refused.

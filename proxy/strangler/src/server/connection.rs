@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -96,6 +97,9 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, pla
             if error.is_parse_too_large() {
                 client.local.recorder.limit(Limit::HeaderBytes);
             }
+            if let Some(status) = status_of(&error) {
+                forward::refused_by_codec(&client, status);
+            }
             if client.broken.get() {
                 stream.reset_on_close();
             } else if error.is_parse() || client.unread.get() {
@@ -104,10 +108,21 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, pla
         }
         Ended::HeadTimeout => {
             client.local.recorder.limit(Limit::HeaderTimeout);
+            forward::refused_by_codec(&client, StatusCode::REQUEST_TIMEOUT);
             refuse_late(stream).await;
         }
         Ended::Idle => client.local.recorder.limit(Limit::IdleTimeout),
         Ended::Cut => {}
+    }
+}
+
+/// What hyper answers to a head it cannot read; `None` where it says nothing.
+fn status_of(error: &hyper::Error) -> Option<StatusCode> {
+    if error.is_parse_too_large() {
+        // hyper says 414 for a target beyond its own limit, and does not tell the two apart.
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    } else {
+        error.is_parse().then_some(StatusCode::BAD_REQUEST)
     }
 }
 

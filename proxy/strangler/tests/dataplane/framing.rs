@@ -140,6 +140,17 @@ fn an_answer_shorter_than_its_framing_never_ends_cleanly() {
 }
 
 #[test]
+fn a_reset_after_an_answer_without_a_length_began_is_no_clean_end() {
+    let (mut client, upstream) = exchange(GET, "HTTP/1.1 200 OK\r\n\r\nabc", false);
+    client.head();
+    client.expect("3\r\nabc\r\n");
+    let upstream = upstream.unwrap();
+    socket2::SockRef::from(&upstream.stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(upstream);
+    assert_eq!(client.rest().0, "", "no last chunk");
+}
+
+#[test]
 fn a_broken_answer_to_http_1_0_resets_the_connection() {
     let (mut client, _) = exchange(
         "GET / HTTP/1.0\r\nHost: a\r\n\r\n",

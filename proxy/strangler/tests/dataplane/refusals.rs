@@ -56,6 +56,14 @@ fn malformed_requests_are_refused() {
 }
 
 #[test]
+fn what_the_codec_refuses_is_counted_too() {
+    let origin = Origin::new();
+    let proxy = Proxy::before(&origin);
+    proxy.connect().send("GET / HTTP/1.1\r\nHost : a\r\n\r\n").head();
+    assert_eq!(proxy.counted(400), "proxy");
+}
+
+#[test]
 fn connect_and_trace_are_not_served() {
     check("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 405);
     check("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405);

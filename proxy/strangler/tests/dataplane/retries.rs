@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::support::{Origin, Proxy, header, legacy, legacy_with, status};
+use crate::support::{Origin, Proxy, header, legacy, legacy_with, poll, status};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
@@ -127,6 +127,10 @@ fn an_idle_connection_is_closed_after_pool_idle_and_earlier_when_the_upstream_sa
         upstream.head();
         upstream.send(format!("HTTP/1.1 200 OK\r\n{hint}Content-Length: 0\r\n\r\n"));
         client.head();
+        let gone = "strangler_connections{side=\"upstream\"} 0";
+        let metrics = || proxy.telemetry.render_prometheus(&proxy.live.pin());
+        poll(|| metrics().contains(gone).then_some(()))
+            .unwrap_or_else(|| panic!("{keys} {hint}: {}", metrics()));
         upstream.ended();
     }
 }
