@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use strangler_core::config::{Diagnostic, Loaded, Severity, Sources};
+use strangler_core::config::{Diagnostic, Loaded, Resolved, Severity, Sources};
 use strangler_core::snapshot::{DataDir, Snapshot};
 
 use super::output::{Output, counted, plural};
@@ -39,7 +39,7 @@ struct CheckReport<'a> {
     notes: usize,
     diagnostics: Vec<DiagnosticReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resolved: Option<serde_json::Value>,
+    resolved: Option<Resolved>,
 }
 
 pub(super) fn run(arguments: CheckArguments, output: &Output) -> Outcome {
@@ -61,6 +61,8 @@ pub(super) fn run(arguments: CheckArguments, output: &Output) -> Outcome {
         diagnostics.extend(against_last_good(snapshot, source.base()));
     }
     diagnostics.sort_by(|a, b| a.place.cmp(&b.place));
+    let wanted = sources.as_ref().filter(|_| arguments.resolved && snapshot.is_some());
+    let resolved = wanted.and_then(|sources| compile::resolve(sources, source.base()));
     let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     let (errors, warnings, notes) = (of(Severity::Error), of(Severity::Warning), of(Severity::Note));
     if output.json {
@@ -72,9 +74,12 @@ pub(super) fn run(arguments: CheckArguments, output: &Output) -> Outcome {
             warnings,
             notes,
             diagnostics: DiagnosticReport::all(&diagnostics),
-            resolved: None,
+            resolved,
         });
     } else {
+        if let Some(resolved) = &resolved {
+            output.line(&resolved.render_text());
+        }
         output.diagnostics(&diagnostics);
         output.line(&summary(&source, sources.as_ref(), snapshot.as_deref(), &diagnostics));
     }

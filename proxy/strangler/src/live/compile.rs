@@ -34,6 +34,11 @@ pub fn load(sources: &Sources, base: &Path) -> Loaded {
     config::load(sources, &LoadOptions { base, env: &environment, today: today() })
 }
 
+/// Every route's effective settings and where each came from; `None` for a configuration that is in error.
+pub fn resolve(sources: &Sources, base: &Path) -> Option<config::Resolved> {
+    config::resolve(sources, &LoadOptions { base, env: &environment, today: today() })
+}
+
 /// `[server]` of a file that need not be sound: where the proxy's data and its admin listener are.
 pub fn server_of(main: &SourceText, base: &Path) -> Server {
     config::server_of(main, &LoadOptions { base, env: &environment, today: today() })
