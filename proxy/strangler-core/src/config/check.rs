@@ -307,6 +307,9 @@ impl<'v, 't> Whole<'_, 'v, 't, '_> {
                     let (first, second) =
                         if first.span <= second.span { (first, second) } else { (second, first) };
                     tied.extend([first.span, second.span]);
+                    if self.context.is_full() {
+                        continue;
+                    }
                     let message = format!(
                         "routes `{}` and `{}` are equally specific and both match one request{}",
                         first.id,

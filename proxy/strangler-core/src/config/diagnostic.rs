@@ -60,8 +60,12 @@ pub struct Diagnostic {
 /// A source line with an underline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
-    /// The line, without its end.
+    /// The line, without its end; of a very long one, what is around the place.
     pub line: String,
+    /// Characters of the line left out before that; 0 as a rule.
+    pub skipped: u32,
+    /// Whether characters are left out after it.
+    pub cut: bool,
     /// Characters to underline, at least 1.
     pub width: u32,
 }
@@ -91,9 +95,13 @@ impl Diagnostic {
         let _infallible = writeln!(out, " {}", visible(&self.message));
         if let (Some(place), Some(excerpt)) = (&self.place, &self.excerpt) {
             let number = place.line.to_string();
-            let (before, underline) = underline(&excerpt.line, place.column, excerpt.width);
+            let (left, right) =
+                (if excerpt.skipped > 0 { "…" } else { "" }, if excerpt.cut { "…" } else { "" });
+            let column = place.column.saturating_sub(excerpt.skipped);
+            let (before, underline) = underline(&excerpt.line, column, excerpt.width);
+            let before = " ".repeat(left.chars().count()) + &before;
             let gutter = " ".repeat(number.len());
-            let shown = visible(&excerpt.line);
+            let shown = format!("{left}{}{right}", visible(&excerpt.line));
             let shown = shown.trim_end();
             let _infallible = writeln!(out, "{} {shown}", paint("34", &format!("{number} |")));
             let bar = paint("34", &format!("{gutter} |"));
@@ -171,7 +179,7 @@ mod tests {
             severity: Severity::Error,
             code: "unknown-key",
             place: Some(Place { file: "a.toml".into(), line: 12, column }),
-            excerpt: Some(Excerpt { line: line.to_owned(), width }),
+            excerpt: Some(Excerpt { line: line.to_owned(), skipped: 0, cut: false, width }),
             message: "unknown key".to_owned(),
             help: Some("did you mean `b`?".to_owned()),
             related: vec![(Place { file: "b.toml".into(), line: 3, column: 1 }, "first here".to_owned())],
@@ -191,6 +199,14 @@ mod tests {
     fn tabs_are_kept_and_wide_characters_are_two_columns() {
         let shown = at("\t\"東京\" = 東", 9, 1).render(false);
         assert!(shown.contains("\n   | \t         ^^\n"), "{shown}");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let mut diagnostic = at("bcd", 12, 1);
+        diagnostic.excerpt = Some(Excerpt { line: "bcd".to_owned(), skipped: 10, cut: true, width: 1 });
+        let shown = diagnostic.render(false);
+        assert!(shown.contains("\n12 | …bcd…\n   |   ^\n"), "{shown}");
     }
 
     #[test]

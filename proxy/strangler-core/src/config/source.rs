@@ -40,6 +40,8 @@ struct File<'t> {
     name: Arc<str>,
     text: &'t str,
     line_starts: Vec<usize>,
+    /// Then bytes are columns, and a line of ten thousand routes need not be counted ten thousand times.
+    is_ascii: bool,
 }
 
 /// All texts of one configuration.
@@ -49,11 +51,13 @@ impl<'t> Files<'t> {
     /// The built-in defaults, the main file and the included files, in this order.
     pub(super) fn new(built_in: &'t str, sources: &'t Sources) -> Files<'t> {
         let named = std::iter::once(&sources.main).chain(&sources.included);
-        let mut files = vec![File { name: "built-in".into(), text: built_in, line_starts: Vec::new() }];
+        let mut files =
+            vec![File { name: "built-in".into(), text: built_in, line_starts: Vec::new(), is_ascii: true }];
         files.extend(named.map(|SourceText { name, text }| File {
             name: name.as_str().into(),
             text,
             line_starts: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect(),
+            is_ascii: text.is_ascii(),
         }));
         Files(files)
     }
@@ -74,25 +78,38 @@ impl<'t> Files<'t> {
             return Place { file: "".into(), line: 1, column: 1 };
         };
         let (line, start) = line_of(file, span.start);
-        let before = file.text.get(start..span.start).unwrap_or_default();
-        Place {
-            file: Arc::clone(&file.name),
-            line: to_u32(line + 1),
-            column: to_u32(before.chars().count() + 1),
-        }
+        let before = if file.is_ascii {
+            span.start.saturating_sub(start)
+        } else {
+            file.text.get(start..span.start).unwrap_or_default().chars().count()
+        };
+        Place { file: Arc::clone(&file.name), line: to_u32(line + 1), column: to_u32(before + 1) }
     }
 
-    /// The source line of a span and how much of it is underlined: up to the line's end.
+    /// The source line of a span and how much of it is underlined: up to the line's end. A long line is cut to
+    /// what is around the span.
     pub(super) fn excerpt(&self, span: Span) -> Option<Excerpt> {
         let file = self.0.get(span.file.0)?;
         let (_, start) = line_of(file, span.start);
         let rest = file.text.get(start..)?;
         let line = rest.split('\n').next().unwrap_or_default().trim_end_matches('\r');
         let end = span.end.min(start + line.len());
-        let width = file.text.get(span.start..end).map_or(0, |marked| marked.chars().count());
-        Some(Excerpt { line: line.to_owned(), width: to_u32(width.max(1)) })
+        let before = file.text.get(start..span.start)?.chars().count();
+        let width =
+            file.text.get(span.start..end).map_or(0, |marked| marked.chars().take(LONGEST_LINE).count());
+        // Characters are at most as many as bytes.
+        let is_long = line.len() > LONGEST_LINE && line.chars().count() > LONGEST_LINE;
+        let skipped = if is_long { before.saturating_sub(LONGEST_LINE / 4) } else { 0 };
+        let mut rest = line.chars().skip(skipped);
+        let shown: String = rest.by_ref().take(LONGEST_LINE).collect();
+        let shown_width = width.min(LONGEST_LINE.saturating_sub(before - skipped)).max(1);
+        let cut = rest.next().is_some();
+        Some(Excerpt { line: shown, skipped: to_u32(skipped), cut, width: to_u32(shown_width) })
     }
 }
+
+/// Characters of a source line that are shown.
+const LONGEST_LINE: usize = 160;
 
 /// Index and first byte of the line that holds a byte.
 fn line_of(file: &File<'_>, at: usize) -> (usize, usize) {
