@@ -5,7 +5,7 @@
 //! service goes on, whole.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strangler_core::config::{self, Diagnostic, Sources};
 use strangler_core::routing;
@@ -168,6 +168,7 @@ impl ReloadTask {
     }
 
     async fn reload(&mut self, trigger: Trigger, writer_change: WriterChange) -> ReloadReport {
+        let begun = Instant::now();
         self.outgoing.retain(|running| Arc::strong_count(running) > 1);
         let sources = match self.read(trigger).await {
             Ok(sources) => sources,
@@ -187,7 +188,7 @@ impl ReloadTask {
             (sources, judged)
         });
         match judged.await {
-            Ok((sources, Ok(accepted))) => self.apply(trigger, sources, accepted, &running).await,
+            Ok((sources, Ok(accepted))) => self.apply(trigger, sources, accepted, &running, begun).await,
             Ok((_, Err(diagnostics))) => self.reject(trigger, Some(hash), &diagnostics).await,
             // The blocking pool is gone: the process is ending.
             Err(_) => self.still_rejected(&running),
@@ -218,6 +219,7 @@ impl ReloadTask {
         sources: Sources,
         accepted: Accepted,
         old: &Arc<Running>,
+        begun: Instant,
     ) -> ReloadReport {
         let Accepted { compiled, changes, gains_writer } = accepted;
         if gains_writer {
@@ -225,6 +227,7 @@ impl ReloadTask {
         }
         let running = Arc::new(old.next(compiled.snapshot));
         self.live.publish(Arc::clone(&running));
+        tracing::debug!(generation = running.generation, took = ?begun.elapsed(), "published");
         self.outgoing.push(Arc::clone(old));
         let restart_required = compile::restart_required(
             &self.started.server,

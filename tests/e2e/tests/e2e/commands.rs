@@ -48,6 +48,21 @@ fn check_speaks_json() {
 }
 
 #[test]
+fn check_shows_every_routes_policy_and_where_it_comes_from() {
+    let site = Site::new();
+    let house = House::new(&format!("{}timeouts = {{ response = \"3s\" }}\n", site.configuration("legacy")));
+    let output = house.command(&["check", "strangler.toml", "--resolved"]);
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    let line = house.read().lines().count();
+    for wanted in ["/products/**", "timeouts.response", "3s", &format!("strangler.toml:{line}")] {
+        assert!(printed(&output).contains(wanted), "{wanted} is missing:\n{}", printed(&output));
+    }
+    let json = house.command(&["check", "strangler.toml", "--resolved", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(report["resolved"]["routes"][0]["id"], "/products/**");
+}
+
+#[test]
 fn init_writes_what_check_accepts_and_never_overwrites() {
     let folder = tempfile::tempdir().unwrap();
     let init = |more: &[&str]| {
