@@ -198,6 +198,22 @@ fn status_tells_first_where_errors_come_from() {
 }
 
 #[test]
+fn an_extracted_service_that_is_gone_is_named_in_the_first_sentence() {
+    let site = Site::new();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = site.configuration("extracted").replace("writer = \"legacy\"", "writer = \"extracted\"");
+    let house = House::new(&text.replace(&site.products.address.to_string(), &gone.to_string()));
+    let proxy = house.serve();
+    for _ in 0..25 {
+        assert_eq!(get(proxy.public, "/products/1").status, 502);
+    }
+    wait_for("the sentence", || {
+        let told = printed(&proxy.ask(&["status"]));
+        told.starts_with("Errors come from extracted products, 100 %").then_some(())
+    });
+}
+
+#[test]
 fn the_two_lines_come_first_also_beside_an_access_log() {
     let site = Site::new();
     let text = site.configuration("legacy").replace("access_log = \"off\"", "access_log = \"stdout\"");
