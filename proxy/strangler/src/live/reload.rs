@@ -11,6 +11,7 @@ use strangler_core::config::{self, Diagnostic, Sources};
 use strangler_core::routing;
 use strangler_core::snapshot::{Server, Snapshot};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::compile::{self, Compiled, WriterChange};
 use super::report::{ConfigurationReport, DiagnosticReport, RejectedReport, ReloadReport, Trigger, now};
@@ -19,6 +20,9 @@ use super::{Live, Running};
 
 /// Wishes that may wait; whoever asks while it is full waits with them.
 const QUEUE: usize = 16;
+
+/// How often it is looked whether configurations that were replaced are still in use.
+const OUTGOING_STEP: Duration = Duration::from_secs(1);
 
 /// An editor may take a moment between moving the old file away and putting the new one in its place.
 const MISSING_FILE_PATIENCE: Duration = Duration::from_millis(100);
@@ -160,16 +164,37 @@ impl ReloadTask {
 
     /// Serves wishes one after another until nobody can ask any more.
     pub async fn run(mut self) {
-        while let Some(wish) = self.wishes.recv().await {
+        loop {
+            let wish = if self.outgoing.is_empty() {
+                self.wishes.recv().await
+            } else {
+                match timeout(OUTGOING_STEP, self.wishes.recv()).await {
+                    Ok(wish) => wish,
+                    Err(_) => {
+                        self.drop_unused();
+                        continue;
+                    }
+                }
+            };
+            let Some(wish) = wish else { return };
             let report = self.reload(wish.trigger, wish.writer_change).await;
             // Whoever asked may have gone away; the reload stands.
             drop(wish.reply.send(report));
         }
     }
 
+    /// Drops configurations that no request uses any more.
+    fn drop_unused(&mut self) {
+        let (used, unused): (Vec<_>, Vec<_>) = std::mem::take(&mut self.outgoing)
+            .into_iter()
+            .partition(|running| Arc::strong_count(running) > 1);
+        self.outgoing = used;
+        // Thousands of routes take a moment.
+        drop(tokio::task::spawn_blocking(move || drop(unused)));
+    }
+
     async fn reload(&mut self, trigger: Trigger, writer_change: WriterChange) -> ReloadReport {
         let begun = Instant::now();
-        self.outgoing.retain(|running| Arc::strong_count(running) > 1);
         let sources = match self.read(trigger).await {
             Ok(sources) => sources,
             Err(unreadable) => return self.reject(trigger, None, &unreadable.diagnostics).await,
