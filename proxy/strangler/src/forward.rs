@@ -100,8 +100,14 @@ async fn answer(
     record: &mut Record,
 ) -> Result<Served, ForwardError> {
     let settings = &pin.snapshot.server;
+    // Measured before the proxy adds a line of its own.
+    let sizes = inbound::check_sizes(&head, &pin.snapshot.limits);
     record.request_id = identity::request_id(&mut head.headers, settings.request_id);
-    let checked = inbound::check(&mut head, &pin.snapshot.limits)?;
+    sizes?;
+    if client.had_fragment() {
+        return Err(ForwardError::BadRequest("The request target has a fragment."));
+    }
+    let checked = inbound::check(&mut head)?;
     record.host = head.headers.get(HOST).cloned();
     if checked == Checked::AboutProxy {
         return Ok(Served::AboutProxy);
@@ -171,7 +177,13 @@ fn upload(
         return (RequestBody::Empty, None);
     }
     let limits = &pin.snapshot.limits;
-    let limits = UploadLimits { bytes: limits.body, pause: limits.body_timeout, rate: limits.body_rate };
+    let limits = UploadLimits {
+        bytes: limits.body,
+        trailer_lines: limits.headers,
+        trailer_bytes: limits.header_bytes,
+        pause: limits.body_timeout,
+        rate: limits.body_rate,
+    };
     let gate = expects_continue(&head.headers, record.version).then(Arc::default);
     let upload = Upload::new(body, limits, gate.clone());
     record.upload = Some(upload.progress());

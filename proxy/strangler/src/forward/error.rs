@@ -114,7 +114,9 @@ impl ForwardError {
             ForwardError::Refused(Refusal::Unmatched) => StatusCode::NOT_FOUND,
             ForwardError::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ForwardError::TargetTooLong => StatusCode::URI_TOO_LONG,
-            ForwardError::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            ForwardError::HeadersTooLarge(_) | ForwardError::Upload(UploadFault::TrailersTooLarge) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
             ForwardError::Upload(UploadFault::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             ForwardError::Upload(UploadFault::Stalled | UploadFault::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             ForwardError::Loop => StatusCode::LOOP_DETECTED,
@@ -166,6 +168,7 @@ impl ForwardError {
             ForwardError::TargetTooLong => "The address is too long.",
             ForwardError::HeadersTooLarge(_) => "The request's headers are too large.",
             ForwardError::Upload(UploadFault::TooLarge) => "The request's body is too large.",
+            ForwardError::Upload(UploadFault::TrailersTooLarge) => "The request's trailers are too large.",
             ForwardError::Upload(UploadFault::Stalled | UploadFault::TooSlow) => {
                 "The request's body took too long to arrive."
             }
@@ -200,6 +203,7 @@ impl ForwardError {
             ForwardError::TargetTooLong => Some(Limit::TargetBytes),
             ForwardError::HeadersTooLarge(limit) => Some(limit),
             ForwardError::Upload(UploadFault::TooLarge) => Some(Limit::Body),
+            ForwardError::Upload(UploadFault::TrailersTooLarge) => Some(Limit::HeaderBytes),
             ForwardError::Upload(UploadFault::Stalled) => Some(Limit::BodyTimeout),
             ForwardError::Upload(UploadFault::TooSlow) => Some(Limit::BodyRate),
             ForwardError::Busy => Some(Limit::MaxInFlight),

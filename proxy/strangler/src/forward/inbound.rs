@@ -25,14 +25,10 @@ pub(crate) enum Checked {
 /// # Errors
 ///
 /// Why the request is refused.
-pub(crate) fn check(head: &mut request::Parts, limits: &Limits) -> Result<Checked, ForwardError> {
+pub(crate) fn check(head: &mut request::Parts) -> Result<Checked, ForwardError> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         return Err(ForwardError::MethodNotAllowed);
     }
-    if target_bytes(&head.uri) > limits.target_bytes {
-        return Err(ForwardError::TargetTooLong);
-    }
-    check_sizes(&head.headers, limits)?;
     check_transfer_encoding(&head.headers)?;
     check_host(head)?;
     if head.uri.path() == "*" {
@@ -54,7 +50,16 @@ fn target_bytes(uri: &Uri) -> u64 {
     u64::try_from(authority + path).unwrap_or(u64::MAX)
 }
 
-fn check_sizes(headers: &HeaderMap, limits: &Limits) -> Result<(), ForwardError> {
+/// Checks a request's head, as it came, against the limits.
+///
+/// # Errors
+///
+/// Which limit it is over.
+pub(crate) fn check_sizes(head: &request::Parts, limits: &Limits) -> Result<(), ForwardError> {
+    if target_bytes(&head.uri) > limits.target_bytes {
+        return Err(ForwardError::TargetTooLong);
+    }
+    let headers = &head.headers;
     if headers.len() > usize::try_from(limits.headers).unwrap_or(usize::MAX) {
         return Err(ForwardError::HeadersTooLarge(Limit::Headers));
     }
@@ -161,7 +166,7 @@ fn is_port(text: &[u8]) -> bool {
 mod tests {
     use http::Request;
 
-    use super::{Checked, check, is_authority};
+    use super::{Checked, check, check_sizes, is_authority};
     use crate::forward::error::ForwardError;
     use crate::forward::tests::limits;
 
@@ -183,7 +188,7 @@ mod tests {
 
     fn checked(request: http::request::Builder) -> (Result<Checked, ForwardError>, http::request::Parts) {
         let mut head = request.body(()).unwrap().into_parts().0;
-        (check(&mut head, &limits()), head)
+        (check_sizes(&head, &limits()).and_then(|()| check(&mut head)), head)
     }
 
     #[test]

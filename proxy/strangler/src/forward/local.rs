@@ -89,6 +89,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(local: Rc<Local>, stream: Stream, peer: SocketAddr, now: Instant) -> Client {
+        stream.expect_request();
         let peer = peer.ip().to_canonical();
         let peer_text =
             HeaderValue::from_str(&peer.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
@@ -118,9 +119,15 @@ impl Client {
         self.busy.set(false);
         self.served.set(self.served.get().wrapping_add(1));
         self.seen.set(self.stream.received());
+        self.stream.expect_request();
         self.since.set(now);
         self.deadline.set(None);
         self.expired.set(false);
+    }
+
+    /// Whether the request that began last has a fragment in its target.
+    pub(crate) fn had_fragment(&self) -> bool {
+        self.stream.had_fragment()
     }
 
     /// Runs `future` until `at`; `None` when that comes first.

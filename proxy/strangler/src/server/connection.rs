@@ -38,6 +38,14 @@ const TOO_LATE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nproxy-status: strangler; error=http_request_error\r\n\
     content-length: 0\r\nconnection: close\r\n\r\n";
 
+/// What a client hears whose request's head goes on beyond the limits.
+const TOO_LARGE: &[u8] =
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nproxy-status: strangler; error=http_request_error\r\n\
+    content-length: 0\r\nconnection: close\r\n\r\n";
+
+/// Bytes of a head that no limit counts: the method, the version, blanks.
+const HEAD_SLACK: u64 = 4096;
+
 /// How a connection's codec ended.
 enum Ended {
     Codec(hyper::Result<()>),
@@ -45,6 +53,8 @@ enum Ended {
     Idle,
     /// A request's head did not come in time.
     HeadTimeout,
+    /// A request's head is beyond the limits before it is whole.
+    HeadTooLarge,
     /// The process stops.
     Cut,
 }
@@ -81,6 +91,7 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, pla
             match ready!(watch.poll(cx, &client, &stream)) {
                 Overdue::Answer => client.expired.set(true),
                 Overdue::Head => return Poll::Ready(Ended::HeadTimeout),
+                Overdue::End => return Poll::Ready(Ended::HeadTooLarge),
                 Overdue::Request => return Poll::Ready(Ended::Idle),
             }
         }
@@ -109,7 +120,12 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, pla
         Ended::HeadTimeout => {
             client.local.recorder.limit(Limit::HeaderTimeout);
             forward::refused_by_codec(&client, StatusCode::REQUEST_TIMEOUT);
-            refuse_late(stream).await;
+            refuse(stream, TOO_LATE).await;
+        }
+        Ended::HeadTooLarge => {
+            client.local.recorder.limit(Limit::HeaderBytes);
+            forward::refused_by_codec(&client, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            refuse(stream, TOO_LARGE).await;
         }
         Ended::Idle => client.local.recorder.limit(Limit::IdleTimeout),
         Ended::Cut => {}
@@ -144,6 +160,8 @@ enum Overdue {
     Answer,
     /// The rest of a request's head.
     Head,
+    /// The end of a request's head, after more bytes than it may have.
+    End,
     /// A request.
     Request,
 }
@@ -159,6 +177,8 @@ struct Watch {
     served: u64,
     /// Since when a head has been arriving.
     arriving: Option<Instant>,
+    /// Bytes beyond which a head is too large, whatever may still come.
+    most: u64,
 }
 
 impl Watch {
@@ -171,6 +191,7 @@ impl Watch {
             seen: 0,
             served: 0,
             arriving: None,
+            most: limits.header_bytes.saturating_add(limits.target_bytes).saturating_add(HEAD_SLACK),
         }
     }
 
@@ -182,7 +203,12 @@ impl Watch {
                 None => return Poll::Pending,
             }
         } else {
-            self.idle_deadline(client, stream)
+            let due = self.idle_deadline(client, stream);
+            // What the codec has not made a request of is one unfinished head.
+            if stream.received().wrapping_sub(self.seen) > self.most {
+                return Poll::Ready(Overdue::End);
+            }
+            due
         };
         let deadline = tokio::time::Instant::from_std(deadline);
         if self.timer.deadline() > deadline {
@@ -226,9 +252,9 @@ async fn run_tunnel(worker: &Worker, tunnel: Tunnel, stream: Stream, surplus: by
     .await;
 }
 
-async fn refuse_late(mut stream: Stream) {
+async fn refuse(mut stream: Stream, answer: &[u8]) {
     // A client that does not even read this has nothing more to hear.
-    if let Ok(Ok(())) = tokio::time::timeout(LINGER, stream.write_all(TOO_LATE)).await {
+    if let Ok(Ok(())) = tokio::time::timeout(LINGER, stream.write_all(answer)).await {
         linger(stream).await;
     }
 }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
@@ -28,10 +29,22 @@ const EXPECT_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct UploadLimits {
     /// Bytes; `None`: any number.
     pub(crate) bytes: Option<u64>,
+    /// Trailer lines, and their bytes: as many as header lines.
+    pub(crate) trailer_lines: u32,
+    pub(crate) trailer_bytes: u64,
     /// Time between two pieces.
     pub(crate) pause: Duration,
     /// Bytes per second on average; `None`: any.
     pub(crate) rate: Option<u64>,
+}
+
+impl UploadLimits {
+    fn are_exceeded_by(&self, trailers: &HeaderMap) -> bool {
+        let lines = u32::try_from(trailers.len()).unwrap_or(u32::MAX);
+        // Colon, space and line end are counted with each line.
+        let bytes: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        lines > self.trailer_lines || u64::try_from(bytes).unwrap_or(u64::MAX) > self.trailer_bytes
+    }
 }
 
 /// What was the client's fault in an upload.
@@ -39,6 +52,8 @@ pub(crate) struct UploadLimits {
 pub(crate) enum UploadFault {
     /// More than `limits.body`.
     TooLarge,
+    /// Trailers beyond what headers may have.
+    TrailersTooLarge,
     /// Nothing for `limits.body_timeout`.
     Stalled,
     /// Slower than `limits.body_rate`.
@@ -282,6 +297,9 @@ impl Body for RequestBody {
                 let ended = incoming.is_end_stream() || frame.is_trailers();
                 if upload.count(frame.data_ref().map_or(0, Bytes::len)) {
                     return upload.fail(UploadFault::TooLarge);
+                }
+                if frame.trailers_ref().is_some_and(|trailers| upload.limits.are_exceeded_by(trailers)) {
+                    return upload.fail(UploadFault::TrailersTooLarge);
                 }
                 if ended {
                     upload.progress.finished.set(true);

@@ -1,4 +1,4 @@
-//! Every sentence about matching, as a table.
+//! Every sentence of the design's "Match", as a table.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
