@@ -6,6 +6,7 @@
 pub(crate) mod balance;
 pub(crate) mod connect;
 pub(crate) mod http1;
+mod pace;
 pub(crate) mod pool;
 pub mod state;
 pub(crate) mod stream;

@@ -41,12 +41,13 @@ pub(crate) struct Answered {
 /// What the tries of one request share.
 struct Tries<'a> {
     client: &'a Client,
-    plan: &'a Plan,
     upstream: &'a Upstream,
     timeouts: Timeouts,
     left: u32,
     /// The endpoint that failed last.
     failed: Option<usize>,
+    /// Whether the request can be sent again as it is: it is safe and has no body.
+    replayable: bool,
     /// No idle connection is trusted any more.
     fresh_only: bool,
 }
@@ -79,11 +80,11 @@ pub(crate) async fn exchange(
     }
     let mut tries = Tries {
         client,
-        plan,
         upstream,
         timeouts: plan.timeouts(pin, upstream),
         left: upstream.retry_attempts,
         failed: None,
+        replayable: !plan.unsafe_request && matches!(request.body(), RequestBody::Empty),
         fresh_only: false,
     };
     loop {
@@ -142,7 +143,8 @@ impl Tries<'_> {
         if self.fresh_only {
             return None;
         }
-        let effect = if self.plan.unsafe_request { Effect::Write } else { Effect::Read };
+        // What cannot be sent again gets no connection that its upstream may just be closing.
+        let effect = if self.replayable { Effect::Read } else { Effect::Write };
         self.client.local.pool.take(endpoint, effect, Instant::now(), self.upstream.pool_idle)
     }
 
@@ -165,8 +167,7 @@ impl Tries<'_> {
 
     /// What a second try of a safe request without a body would send.
     fn copy(&self, request: &Request<RequestBody>, reused: bool) -> Option<Request<RequestBody>> {
-        let repeatable = reused && !self.plan.unsafe_request && matches!(request.body(), RequestBody::Empty);
-        repeatable.then(|| {
+        (reused && self.replayable).then(|| {
             let mut copy = Request::new(RequestBody::Empty);
             request.method().clone_into(copy.method_mut());
             request.uri().clone_into(copy.uri_mut());

@@ -17,8 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-/// `limits.body_rate` is averaged over this long.
-const RATE_WINDOW: Duration = Duration::from_secs(10);
+use super::pace::Pace;
 
 /// How long an upstream may leave `Expect: 100-continue` unanswered before the body is sent anyway
 /// (RFC 9110, 10.1.1: a client must not wait for an indefinite period).
@@ -71,8 +70,6 @@ pub(crate) struct UploadProgress {
     pub(crate) received: Cell<u64>,
     /// Whether the client's body came to its end.
     pub(crate) finished: Cell<bool>,
-    /// Whether the upstream's connection asked for the body at all.
-    pub(crate) asked: Cell<bool>,
     /// What went wrong.
     pub(crate) fault: Cell<Option<UploadFault>>,
     /// When the last piece passed.
@@ -146,34 +143,28 @@ pub(crate) enum RequestBody {
 pub(crate) struct Upload {
     incoming: Option<Incoming>,
     progress: Rc<UploadProgress>,
-    limits: UploadLimits,
+    max_bytes: Option<u64>,
+    pace: Pace,
     gate: Option<Arc<Gate>>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Since when the client has owed the next piece.
-    owed: Option<Instant>,
-    /// Time the client has owed pieces in this rate window, and bytes it sent in it.
-    window_owed: Duration,
-    window_bytes: u64,
 }
 
 impl Upload {
     pub(crate) fn new(incoming: Incoming, limits: UploadLimits, gate: Option<Arc<Gate>>) -> Upload {
+        let now = Instant::now();
         let progress = Rc::new(UploadProgress {
             received: Cell::new(0),
             finished: Cell::new(false),
-            asked: Cell::new(false),
             fault: Cell::new(None),
-            moved: Cell::new(Instant::now()),
+            moved: Cell::new(now),
         });
         Upload {
             incoming: Some(incoming),
             progress,
-            limits,
+            max_bytes: limits.bytes,
+            pace: Pace::new(limits.pause, limits.rate, now),
             gate,
             timer: None,
-            owed: None,
-            window_owed: Duration::ZERO,
-            window_bytes: 0,
         }
     }
 
@@ -215,47 +206,22 @@ impl Upload {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let received = self.progress.received.get().saturating_add(bytes);
         self.progress.received.set(received);
-        self.window_bytes = self.window_bytes.saturating_add(bytes);
         let now = Instant::now();
         self.progress.moved.set(now);
-        if let Some(since) = self.owed.take() {
-            self.window_owed += now.saturating_duration_since(since);
-        }
-        self.limits.bytes.is_some_and(|limit| received > limit)
-    }
-
-    /// Whether a full rate window has passed with too little in it.
-    fn is_too_slow(&mut self, owed_now: Duration) -> bool {
-        let Some(rate) = self.limits.rate else { return false };
-        let owed = self.window_owed + owed_now;
-        if owed < RATE_WINDOW {
-            return false;
-        }
-        let slow = self.window_bytes < rate.saturating_mul(owed.as_secs());
-        self.window_owed = Duration::ZERO;
-        self.window_bytes = 0;
-        slow
+        self.pace.came(bytes, now);
+        self.max_bytes.is_some_and(|limit| received > limit)
     }
 
     /// Waits for the client's next piece, but not for ever.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<UploadFault> {
         loop {
-            let now = Instant::now();
-            let since = *self.owed.get_or_insert(now);
-            let owed = now.saturating_duration_since(since);
-            if owed >= self.limits.pause {
-                return Poll::Ready(UploadFault::Stalled);
-            }
-            if self.is_too_slow(owed) {
-                return Poll::Ready(UploadFault::TooSlow);
-            }
-            let mut wake = since + self.limits.pause;
-            if self.limits.rate.is_some() {
-                wake = wake.min(now + RATE_WINDOW.saturating_sub(self.window_owed + owed));
-            }
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(wake.into())));
-            if timer.deadline() != wake.into() {
-                timer.as_mut().reset(wake.into());
+            let wake = match self.pace.owes(Instant::now()) {
+                Ok(wake) => tokio::time::Instant::from_std(wake),
+                Err(fault) => return Poll::Ready(fault),
+            };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(wake)));
+            if timer.deadline() != wake {
+                timer.as_mut().reset(wake);
             }
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -290,7 +256,6 @@ impl Body for RequestBody {
         if upload.poll_gate(cx).is_pending() {
             return Poll::Pending;
         }
-        upload.progress.asked.set(true);
         let Some(incoming) = &mut upload.incoming else { return Poll::Pending };
         match Pin::new(&mut *incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
