@@ -143,7 +143,7 @@ pub(crate) enum RequestBody {
 pub(crate) struct Upload {
     incoming: Option<Incoming>,
     progress: Rc<UploadProgress>,
-    max_bytes: Option<u64>,
+    limits: UploadLimits,
     pace: Pace,
     gate: Option<Arc<Gate>>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -161,7 +161,7 @@ impl Upload {
         Upload {
             incoming: Some(incoming),
             progress,
-            max_bytes: limits.bytes,
+            limits,
             pace: Pace::new(limits.pause, limits.rate, now),
             gate,
             timer: None,
@@ -209,7 +209,7 @@ impl Upload {
         let now = Instant::now();
         self.progress.moved.set(now);
         self.pace.came(bytes, now);
-        self.max_bytes.is_some_and(|limit| received > limit)
+        self.limits.bytes.is_some_and(|limit| received > limit)
     }
 
     /// Waits for the client's next piece, but not for ever.
