@@ -30,6 +30,7 @@ fn read(text: &str) {
     assert_eq!(loaded.snapshot.is_none(), failed);
     for problem in loaded.diagnostics.iter().chain(&loaded.not_built) {
         let place = problem.place.as_ref().expect("a place");
+        assert_eq!(&*place.file, "strangler.toml", "{}", problem.render(false));
         let lines = text.split('\n').count();
         assert!(usize::try_from(place.line).expect("a small file") <= lines, "{}", problem.render(false));
         assert!(problem.help.is_some(), "{}", problem.render(false));

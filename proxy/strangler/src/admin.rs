@@ -37,6 +37,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// One connection may live so long: nobody needs longer, and it bounds what a stuck client holds.
 const CONNECTION_LIFE: Duration = Duration::from_secs(300);
 
+/// What is being answered when a connection's life ends may take so long.
+const LAST_ANSWER: Duration = Duration::from_secs(60);
+
 /// Bytes of a request head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
@@ -146,7 +149,15 @@ async fn accept(listener: TcpListener, admin: &Arc<Admin>) {
                 .header_read_timeout(HEAD_TIMEOUT)
                 .max_buf_size(HEAD_BYTES_MAX)
                 .serve_connection(TokioIo::new(stream), service);
-            if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_LIFE, connection).await {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = tokio::time::sleep(CONNECTION_LIFE) => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::time::timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "admin: connection ended");
             }
             drop(place);

@@ -26,7 +26,7 @@ use output::Output;
 /// Where the configuration is unless an argument says otherwise.
 pub const DEFAULT_FILE: &str = "config/strangler.toml";
 
-/// How a command ended; the same everywhere (DESIGN section 9).
+/// How a command ended; the same everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Pass.

@@ -117,22 +117,44 @@ impl Document<'_> {
         self.whole
             || problem.code == code::SYNTAX
             || problem.span.file != self.file
-            || !self.untrusted.0.iter().any(|range| range.contains(&problem.span.start))
+            || self.untrusted.trusts(problem.span.start)
     }
 }
 
 /// Reads one file, reporting syntax errors and variables that cannot be expanded.
 pub(super) fn read<'t>(context: &Context<'t, '_>, file: FileId, text: &'t str) -> Document<'t> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    for error in errors.iter().take(MOST_SYNTAX_ERRORS) {
-        let span = Span::new(file, on_boundaries(text, error.span().unwrap_or(0..0)));
+    let whole = errors.is_empty();
+    let mut errors: Vec<(Range<usize>, &str)> = errors
+        .iter()
+        .map(|error| (on_boundaries(text, error.span().unwrap_or(0..0)), error.message()))
+        .collect();
+    errors.sort_by_key(|(range, _)| range.start);
+    let mut untrusted = Untrusted(Vec::new());
+    for (index, (range, message)) in errors.iter().enumerate() {
+        if untrusted.0.len() == MOST_SYNTAX_ERRORS || !untrusted.trusts(range.start) {
+            continue;
+        }
+        let span = Span::new(file, range.clone());
         context.report(
-            Problem::new(code::SYNTAX, span, sentence(error.message())).help(syntax_help(text, span)),
+            Problem::new(code::SYNTAX, span, sentence(message)).help(syntax_help(text, span, message)),
         );
+        // A list or table that is never closed swallows all that follows.
+        let unclosed = |(_, later): &(_, &str)| later.starts_with("unclosed");
+        let swallows = is_in_brackets(message) && errors.iter().skip(index).any(unclosed);
+        untrusted.0.push(match *message {
+            _ if swallows => range.start..usize::MAX,
+            "duplicate key" => range.clone(),
+            _ => follows(text, range.start),
+        });
     }
     let root = Builder { context, file }.table(root.into_inner());
-    let untrusted = Untrusted::new(text, errors.iter().filter_map(toml::de::Error::span));
-    Document { root, file, whole: errors.is_empty(), untrusted }
+    Document { root, file, whole, untrusted }
+}
+
+/// Whether a syntax error is about a list or an inline table, which may go on over many lines.
+fn is_in_brackets(message: &str) -> bool {
+    message.contains("array") || message.contains("inline table")
 }
 
 fn sentence(message: &str) -> String {
@@ -140,12 +162,16 @@ fn sentence(message: &str) -> String {
 }
 
 /// The likely cause of a syntax error, from its line.
-fn syntax_help(text: &str, span: Span) -> String {
+fn syntax_help(text: &str, span: Span, message: &str) -> String {
     let start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
     let value = line.split_once('=').map(|(_, value)| value.trim()).unwrap_or_default();
     let bare = value.starts_with(|c: char| c.is_alphabetic()) && value != "true" && value != "false";
-    if line.trim_start().starts_with('[') && !line.contains(']') {
+    if message == "duplicate key" {
+        "a key or table stands once: remove one, or merge them".to_owned()
+    } else if is_in_brackets(message) {
+        "entries are separated by `,`; a list ends with `]`, a table in braces with `}`".to_owned()
+    } else if line.trim_start().starts_with('[') && !line.contains(']') {
         "close the table's name with `]`".to_owned()
     } else if bare {
         "put quotes around a text: \"…\"".to_owned()
@@ -247,27 +273,22 @@ impl<'t> Builder<'_, 't, '_> {
 struct Untrusted(Vec<Range<usize>>);
 
 impl Untrusted {
-    /// From an error on, nothing is trusted up to the next table header: keys may have gone to another table,
-    /// lists may have swallowed them. Where the error is confined to one `key = value` line, up to its end.
-    fn new(text: &str, errors: impl Iterator<Item = Range<usize>>) -> Untrusted {
-        let ranges = errors.map(|error| {
-            let at = on_boundaries(text, error).start;
-            let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
-            let mut lines = text.get(start..).unwrap_or_default().split_inclusive('\n');
-            let line = lines.next().unwrap_or_default();
-            let mut end = start + line.len();
-            if !is_one_line_value(line) {
-                for line in lines {
-                    if line.trim_start().starts_with('[') {
-                        break;
-                    }
-                    end += line.len();
-                }
-            }
-            start..end
-        });
-        Untrusted(ranges.collect())
+    fn trusts(&self, at: usize) -> bool {
+        !self.0.iter().any(|range| range.contains(&at))
     }
+}
+
+/// What may be misread because of a syntax error: all up to the next table header, as keys may have gone to
+/// another table; where the error is confined to one `key = value` line, that line.
+fn follows(text: &str, error: usize) -> Range<usize> {
+    let start = text.get(..error).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    let mut lines = text.get(start..).unwrap_or_default().split_inclusive('\n');
+    let line = lines.next().unwrap_or_default();
+    let mut end = start + line.len();
+    if !is_one_line_value(line) {
+        end += lines.take_while(|line| !line.trim_start().starts_with('[')).map(str::len).sum::<usize>();
+    }
+    start..end.max(error + 1)
 }
 
 fn is_one_line_value(line: &str) -> bool {

@@ -29,7 +29,7 @@ impl<'v, 't> Parts<'v, 't> {
         main: &'v Document<'t>,
         included: &'v [Document<'t>],
     ) -> Parts<'v, 't> {
-        let mut reader = Reader::new("the file", &main.root);
+        let mut reader = Reader::new("the main file", &main.root);
         version(context, main, reader.get("version"));
         let legacy = reader.get("legacy");
         if legacy.is_none() {

@@ -60,9 +60,13 @@ impl<'v, 't> Reader<'v, 't> {
         for entry in &self.table.entries {
             if self.asked.iter().all(|asked| *asked != entry.key) && !context.is_full() {
                 let message = format!("unknown key `{}` in {}", entry.key, self.what);
-                let problem = Problem::new(code::UNKNOWN_KEY, entry.key_span, message)
-                    .help("remove it; the configuration reference lists the keys that there are");
-                context.report(problem.maybe_help(suggest::help(&entry.key, &self.asked)));
+                let help = match suggest::home(&entry.key) {
+                    Some(home) => format!("`{}` has its place {home}", entry.key),
+                    None => suggest::help(&entry.key, &self.asked).unwrap_or_else(|| {
+                        "remove it; the configuration reference lists the keys that there are".to_owned()
+                    }),
+                };
+                context.report(Problem::new(code::UNKNOWN_KEY, entry.key_span, message).help(help));
             }
         }
     }

@@ -10,7 +10,7 @@ use super::document::{Table, Value};
 use super::net;
 use super::problems::{Context, Problem};
 use super::reader::{self, Item, Reader};
-use super::source::Span;
+use super::source::{BUILT_IN, MAIN, Span};
 use crate::snapshot::{AccessLog, Certificate, DataDir, Limits, Scheme, Server, TrustedProxies};
 use crate::words::Strictness;
 
@@ -103,7 +103,7 @@ pub(super) fn server<'t>(
         }
     }
     let admin = admin_item.map_or(listen.first().map(|(_, span)| *span), |item| Some(item.value.span));
-    let admin = admin.unwrap_or(Span::new(super::source::MAIN, 0..0));
+    let admin = admin.unwrap_or(Span::new(MAIN, 0..0));
     ServerDraft { server, listen, admin }
 }
 
@@ -118,8 +118,20 @@ fn duplicate_listeners(
 ) {
     let mut seen: Vec<(SocketAddr, Span)> = Vec::new();
     for (address, span) in listen.iter().copied().chain(admin) {
-        let first = seen.iter().find(|(other, _)| *other == address && address.port() != 0);
+        let same = |other: SocketAddr| {
+            let overlap =
+                other.ip() == address.ip() || other.ip().is_unspecified() || address.ip().is_unspecified();
+            overlap
+                && other.is_ipv4() == address.is_ipv4()
+                && other.port() == address.port()
+                && address.port() != 0
+        };
+        let first = seen.iter().find(|(other, _)| same(*other));
         match first {
+            Some((_, first)) if span.file == BUILT_IN => context.report(
+                Problem::new(code::DUPLICATE_LISTENER, *first, format!("{address} is where `admin` listens"))
+                    .help("listen elsewhere, or give `admin` an address of its own"),
+            ),
             Some((_, first)) => context.report(
                 Problem::new(code::DUPLICATE_LISTENER, span, format!("{address} is listened on already"))
                     .help("leave one of them out, or give it a port of its own")

@@ -109,7 +109,7 @@ impl<'t> Files<'t> {
 }
 
 /// Characters of a source line that are shown.
-const LONGEST_LINE: usize = 160;
+const LONGEST_LINE: usize = 240;
 
 /// Index and first byte of the line that holds a byte.
 fn line_of(file: &File<'_>, at: usize) -> (usize, usize) {

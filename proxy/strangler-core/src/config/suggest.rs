@@ -31,6 +31,28 @@ pub(super) fn help(word: &str, candidates: &[&str]) -> Option<String> {
     }
 }
 
+/// Where a key stands that has one place only: a key before or after the wrong `[table]` is the commonest slip.
+pub(super) fn home(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "version" | "legacy" | "unmatched" | "include" => {
+            "at the top of the main file, before the first [table]"
+        }
+        "listen" | "admin" | "data_dir" | "workers" | "trusted_proxies" | "public_url" | "admin_hosts"
+        | "admin_token_file" | "access_log" | "log" | "watch" | "drain_delay" | "shutdown_grace" => {
+            "in [server]"
+        }
+        "header_bytes" | "target_bytes" | "connections" | "header_timeout" | "body_timeout" | "body_rate"
+        | "idle_timeout" | "strictness" => "in [limits]",
+        "endpoints" | "protocol" | "balance" | "pool_idle" | "max_connections" | "max_in_flight"
+        | "retries" | "breaker" => "in [upstreams.NAME]",
+        "upstream" | "writer" | "sync" | "sync_lag" | "except" | "paths" | "team" | "review_by"
+        | "version_from" => "in [slices.NAME]",
+        "phase" | "canary" => "in [slices.NAME] or a route",
+        "effect" | "priority" | "when" | "match" => "in [[routes]] or a slice's `routes`",
+        _ => return None,
+    })
+}
+
 /// `` `a`, `b` or `c` ``.
 pub(super) fn list(words: &[&str]) -> String {
     let mut quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();

@@ -147,7 +147,7 @@ pub enum Fallback {
     /// Never.
     #[default]
     Never,
-    /// On what DESIGN lists, where the writer's data reaches legacy.
+    /// On connect errors, time-outs and 502 to 504, where the writer's data reaches legacy.
     Auto,
     /// On these.
     On(Vec<Failure>),

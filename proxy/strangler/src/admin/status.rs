@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use strangler_core::snapshot::{Route, Slice, Snapshot};
-use strangler_core::words::{Phase, SliceId};
+use strangler_core::words::{Phase, SliceId, Writer};
 
 use super::Admin;
 use super::recent::{self, Counts, Tally};
@@ -267,7 +267,7 @@ fn sentence(state: &str, snapshot: &Snapshot, configuration: &ConfigurationRepor
     if state == "draining" {
         return "Shutting down: requests in flight are being finished.".to_owned();
     }
-    if let Some(sentence) = errors(recent) {
+    if let Some(sentence) = errors(&attributed(snapshot, recent)) {
         return sentence;
     }
     if let Some(rejected) = &configuration.rejected {
@@ -290,6 +290,33 @@ fn sentence(state: &str, snapshot: &Snapshot, configuration: &ConfigurationRepor
         all if moved == 0 => format!("Legacy answers everything: none of {all} slices has been moved."),
         1 => "The one slice is answered by its extracted service.".to_owned(),
         all => format!("{moved} of {all} slices are answered by their extracted services."),
+    }
+}
+
+/// Counts the failures that the proxy answered for a side (502, 503, 504) as that side's, where it is clear
+/// which side that was.
+fn attributed(snapshot: &Snapshot, recent: &Tally) -> Tally {
+    let mut attributed = Tally::new();
+    for ((slice, owner), counts) in recent {
+        let (owner, requests) = match owner.as_str() {
+            "proxy" => (side_of(snapshot, slice), counts.errors),
+            owner => (owner, counts.requests),
+        };
+        let sum = attributed.entry((slice.clone(), owner.to_owned())).or_default();
+        sum.requests += requests;
+        sum.errors += counts.errors;
+    }
+    attributed
+}
+
+/// The side that takes all of a slice's requests; `proxy` where reads and writes go to different ones.
+fn side_of(snapshot: &Snapshot, slice: &str) -> &'static str {
+    let Some(slice) = snapshot.slices.iter().find(|known| *known.name == *slice) else { return "legacy" };
+    let reads_moved = slice.phase >= Phase::Extracted;
+    match (reads_moved, slice.writer) {
+        (true, Writer::Extracted) => "extracted",
+        (false, Writer::Legacy) => "legacy",
+        _ => "proxy",
     }
 }
 

@@ -23,7 +23,14 @@ impl AdminTarget {
     pub(super) fn resolve(arguments: &AdminArguments) -> Result<AdminTarget, Failure> {
         let explicit = arguments.admin.as_deref().map(authority).transpose()?;
         let source = Source::File(arguments.config.clone());
+        let by_default = arguments.config == Path::new(super::DEFAULT_FILE);
+        let mut origin = format!("`server.admin` of {}", arguments.config.display());
         let server = match (source.read_main(), &explicit) {
+            // `run --legacy URL` needs no file, and listens where a file without addresses would.
+            (Err(_missing), None) if by_default && !arguments.config.exists() => {
+                origin = format!("the default, as there is no {}", arguments.config.display());
+                compile::server_of(&source.salvage_main(), source.base())
+            }
             (Err(unreadable), None) => {
                 let why = unreadable.diagnostics.first().map(|d| d.message.clone()).unwrap_or_default();
                 return Err(Failure::new(
@@ -37,10 +44,7 @@ impl AdminTarget {
         };
         let (authority, origin) = match explicit {
             Some(authority) => (authority, "--admin".to_owned()),
-            None => (
-                reachable(server.admin, &arguments.config)?,
-                format!("`server.admin` of {}", arguments.config.display()),
-            ),
+            None => (reachable(server.admin, &arguments.config)?, origin),
         };
         let token = match (&arguments.admin_token_file, &server.admin_token_file) {
             (Some(file), _) => Some(read_token(file)?),

@@ -6,7 +6,7 @@ use http::header::{FORWARDED, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use strangler_core::snapshot::TrustedProxies;
 
-use super::hop::{Doomed, is_disguised, is_forwarded};
+use super::hop::{is_disguised, is_forwarded};
 
 pub(crate) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -47,25 +47,21 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// Adds the names that a client may not say to `doomed`.
-pub(crate) fn doom(headers: &HeaderMap, trust: Trust, doomed: &mut Doomed) {
-    for name in headers.keys() {
-        let text = name.as_str();
-        let owned = match trust {
-            // For, Proto and Host are replaced where they stand.
-            Trust::Replaced => {
-                *name == FORWARDED
-                    || (is_forwarded(text)
-                        && *name != X_FORWARDED_FOR
-                        && *name != X_FORWARDED_PROTO
-                        && *name != X_FORWARDED_HOST)
-            }
-            Trust::Believed => false,
-        };
-        if owned || matches!(text, "x-shadow-request" | "x-shadow-mode") || is_disguised(text) {
-            doomed.add(name);
+/// Whether a client's header is not its to say.
+pub(crate) fn is_not_the_clients(name: &HeaderName, trust: Trust) -> bool {
+    let text = name.as_str();
+    let owned = match trust {
+        // For, Proto and Host are replaced where they stand.
+        Trust::Replaced => {
+            *name == FORWARDED
+                || (is_forwarded(text)
+                    && *name != X_FORWARDED_FOR
+                    && *name != X_FORWARDED_PROTO
+                    && *name != X_FORWARDED_HOST)
         }
-    }
+        Trust::Believed => false,
+    };
+    owned || matches!(text, "x-shadow-request" | "x-shadow-mode") || is_disguised(text)
 }
 
 /// Tells the upstream who asked, how, and for which host.

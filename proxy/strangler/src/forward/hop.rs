@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, FORWARDED, HOST, LOCATION, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -13,24 +14,70 @@ use super::identity::{TRACEPARENT, X_REQUEST_ID};
 #[derive(Debug, Default)]
 pub(crate) struct Doomed(Vec<HeaderName>);
 
+/// What one look at a head's names finds: absent headers are not looked up again.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    pub(crate) connection: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) te: bool,
+    pub(crate) upgrade: bool,
+    pub(crate) via: bool,
+    pub(crate) location: bool,
+    pub(crate) content_length: bool,
+    pub(crate) transfer_encoding: bool,
+    /// Names that belong to one connection (RFC 9110, 7.6.1).
+    pub(crate) doomed: Doomed,
+}
+
+impl Marks {
+    /// Looks at each name once. Those that `also` holds for are doomed with the rest.
+    pub(crate) fn of(headers: &HeaderMap, also: impl Fn(&HeaderName) -> bool) -> Marks {
+        let mut marks = Marks::default();
+        for name in headers.keys() {
+            let mut doomed = false;
+            // By length first: most names are none of these.
+            match name.as_str().len() {
+                2 if *name == TE => (marks.te, doomed) = (true, true),
+                3 if *name == VIA => marks.via = true,
+                7 if *name == UPGRADE => (marks.upgrade, doomed) = (true, true),
+                8 if *name == LOCATION => marks.location = true,
+                10 if *name == CONNECTION => (marks.connection, doomed) = (true, true),
+                10 if name.as_str() == "keep-alive" => (marks.keep_alive, doomed) = (true, true),
+                14 if *name == CONTENT_LENGTH => marks.content_length = true,
+                16 if *name == CONTENT_LOCATION => marks.location = true,
+                16 if name.as_str() == "proxy-connection" => doomed = true,
+                17 if *name == TRANSFER_ENCODING => marks.transfer_encoding = true,
+                19 if *name == PROXY_AUTHORIZATION => doomed = true,
+                _ => {}
+            }
+            if doomed || also(name) {
+                marks.doomed.add(name);
+            }
+        }
+        if marks.connection {
+            marks.doomed.add_nominated(headers);
+        }
+        marks
+    }
+}
+
 impl Doomed {
-    pub(crate) fn add(&mut self, name: &HeaderName) {
+    fn add(&mut self, name: &HeaderName) {
         if !self.0.contains(name) {
             self.0.push(name.clone());
         }
     }
 
-    /// Adds the names of `headers` that belong to one connection (RFC 9110, 7.6.1), those that `Connection`
-    /// names included, framing and what the proxy itself says excepted.
-    pub(crate) fn add_hop_by_hop(&mut self, headers: &HeaderMap) {
-        for name in headers.keys() {
-            if is_hop_by_hop(name) {
-                self.add(name);
-            }
-        }
+    /// Adds what `Connection` names, framing and what the proxy itself says excepted.
+    fn add_nominated(&mut self, headers: &HeaderMap) {
         for line in headers.get_all(CONNECTION) {
             for option in line.as_bytes().split(|byte| *byte == b',') {
-                if let Ok(name) = HeaderName::from_bytes(option.trim_ascii())
+                let option = option.trim_ascii();
+                // Options that are no header, and the usual ones.
+                if option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close") {
+                    continue;
+                }
+                if let Ok(name) = HeaderName::from_bytes(option)
                     && headers.contains_key(&name)
                     && !is_protected(&name)
                 {
@@ -60,14 +107,6 @@ impl Doomed {
         std::mem::swap(headers, &mut kept);
         spare.replace(kept);
     }
-}
-
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    *name == CONNECTION
-        || *name == TE
-        || *name == UPGRADE
-        || *name == PROXY_AUTHORIZATION
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
 /// What a peer cannot nominate away.
@@ -156,7 +195,7 @@ mod tests {
 
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Doomed, is_disguised, takes_trailers, upgrade_of};
+    use super::{Marks, is_disguised, takes_trailers, upgrade_of};
 
     fn map(lines: &[(&str, &str)]) -> HeaderMap {
         lines
@@ -172,9 +211,7 @@ mod tests {
 
     fn check(before: &[(&str, &str)], after: &[(&str, &str)]) {
         let mut headers = map(before);
-        let mut doomed = Doomed::default();
-        doomed.add_hop_by_hop(&headers);
-        doomed.remove_from(&mut headers, &RefCell::default());
+        Marks::of(&headers, |_| false).doomed.remove_from(&mut headers, &RefCell::default());
         let left: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(left, after);

@@ -7,7 +7,7 @@ use strangler_core::words::{Effect, Owner, RouteId, SliceId, UpstreamId};
 
 use super::error::ForwardError;
 use super::forwarded::{self, Trust, X_FORWARDED_HOST, X_FORWARDED_PREFIX};
-use super::hop::{self, Doomed};
+use super::hop::{self, Marks};
 use super::identity;
 use super::local::{Client, Pin};
 use super::location::PublicOrigin;
@@ -80,19 +80,20 @@ pub(crate) fn prepare(
     plan: &mut Plan,
 ) -> Result<(), ForwardError> {
     let local = &client.local;
-    if identity::is_looping(&head.headers, &local.via) {
+    let trust = plan.trust;
+    let marks = Marks::of(&head.headers, |name| forwarded::is_not_the_clients(name, trust));
+    if marks.via && identity::is_looping(&head.headers, &local.via) {
         return Err(ForwardError::Loop);
     }
     // What hyper keeps for its own upgrades; header-name case stays with the head.
-    head.extensions.remove::<hyper::upgrade::OnUpgrade>();
-    if head.version == Version::HTTP_11 {
+    if marks.upgrade {
+        head.extensions.remove::<hyper::upgrade::OnUpgrade>();
+    }
+    if marks.upgrade && head.version == Version::HTTP_11 {
         plan.upgrade = hop::upgrade_of(&head.headers);
     }
-    let trailers = hop::takes_trailers(&head.headers);
-    let mut doomed = Doomed::default();
-    doomed.add_hop_by_hop(&head.headers);
-    forwarded::doom(&head.headers, plan.trust, &mut doomed);
-    doomed.remove_from(&mut head.headers, &local.spare);
+    let trailers = marks.te && hop::takes_trailers(&head.headers);
+    marks.doomed.remove_from(&mut head.headers, &local.spare);
 
     forwarded::tell(&mut head.headers, &client.peer_text, plan.trust);
     identity::trace(&mut head.headers, pin.snapshot.server.request_id);

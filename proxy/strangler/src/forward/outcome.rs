@@ -13,7 +13,7 @@ use strangler_core::snapshot::HostPolicy;
 use super::attempt::Answered;
 use super::body::{AnswerBody, Lease};
 use super::error::ForwardError;
-use super::hop::{self, Doomed};
+use super::hop::{self, Marks};
 use super::local::Pin;
 use super::outbound::{self, Plan};
 use super::record::Record;
@@ -46,23 +46,26 @@ pub(crate) fn accept(
 ) -> Result<Exchange, ForwardError> {
     let Answered { response, connection, in_flight, local } = answered;
     let (mut head, incoming) = response.into_parts();
-    let length = check(&mut head)?;
+    let marks = Marks::of(&head.headers, |_| false);
+    let length = check(&mut head, &marks)?;
     let upstream = pin.snapshot.upstream(plan.decided.upstream);
-    let keep = keep_for(&head, upstream.pool_idle);
+    let keep = keep_for(&head, &marks, upstream.pool_idle);
     let switched = switched(&head, plan)?;
     record.answered_by(plan.decided.owner, head.status);
 
-    let mut doomed = Doomed::default();
-    doomed.add_hop_by_hop(&head.headers);
-    doomed.remove_from(&mut head.headers, &local.spare);
+    marks.doomed.remove_from(&mut head.headers, &local.spare);
     if let Some(protocol) = switched {
         head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         head.headers.insert(UPGRADE, protocol);
     }
     // What hyper keeps for its own upgrades; reason phrase and header-name case stay with the head.
-    head.extensions.remove::<hyper::upgrade::OnUpgrade>();
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        head.extensions.remove::<hyper::upgrade::OnUpgrade>();
+    }
     head.version = Version::HTTP_11;
-    map_locations(&mut head.headers, pin, plan);
+    if marks.location {
+        map_locations(&mut head.headers, pin, plan);
+    }
     if let Some(policy) = plan.policy(pin) {
         outbound::apply(&policy.response_headers, &mut head.headers);
     }
@@ -106,9 +109,12 @@ impl Exchange {
 }
 
 /// The rules of an answer's head; returns the length it announces.
-fn check(head: &mut response::Parts) -> Result<Option<u64>, ForwardError> {
+fn check(head: &mut response::Parts, marks: &Marks) -> Result<Option<u64>, ForwardError> {
     if head.status.as_u16() > 599 {
         return Err(ForwardError::Malformed);
+    }
+    if !marks.transfer_encoding {
+        return if marks.content_length { length(&mut head.headers) } else { Ok(None) };
     }
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {
@@ -116,9 +122,8 @@ fn check(head: &mut response::Parts) -> Result<Option<u64>, ForwardError> {
         if !chunked || codings.next().is_some() || head.headers.contains_key(CONTENT_LENGTH) {
             return Err(ForwardError::Malformed);
         }
-        return Ok(None);
     }
-    length(&mut head.headers)
+    Ok(None)
 }
 
 /// One length, in digits only; equal repetitions are made one (RFC 9110, 8.6).
@@ -156,16 +161,21 @@ fn switched(head: &response::Parts, plan: &Plan) -> Result<Option<HeaderValue>, 
 }
 
 /// How long the connection may be idle: as configured, less if the upstream says that it closes earlier.
-fn keep_for(head: &response::Parts, pool_idle: Duration) -> Duration {
-    let closes = head
-        .headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
+fn keep_for(head: &response::Parts, marks: &Marks, pool_idle: Duration) -> Duration {
     // A codec that has seen HTTP/1.0 speaks it to the end of the connection, which rules out chunked bodies.
-    if closes || head.version != Version::HTTP_11 {
+    if head.version != Version::HTTP_11 {
         return Duration::ZERO;
+    }
+    let closes = |line: &HeaderValue| {
+        line.as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    };
+    if marks.connection && head.headers.get_all(CONNECTION).iter().any(closes) {
+        return Duration::ZERO;
+    }
+    if !marks.keep_alive {
+        return pool_idle;
     }
     let hint = head.headers.get("keep-alive").and_then(|value| value.to_str().ok()).and_then(|value| {
         value.split(',').find_map(|part| part.trim().strip_prefix("timeout=")?.trim().parse::<u64>().ok())

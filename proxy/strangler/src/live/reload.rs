@@ -5,12 +5,13 @@
 //! service goes on, whole.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strangler_core::config::{self, Diagnostic, Sources};
 use strangler_core::routing;
 use strangler_core::snapshot::{Server, Snapshot};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::compile::{self, Compiled, WriterChange};
 use super::report::{ConfigurationReport, DiagnosticReport, RejectedReport, ReloadReport, Trigger, now};
@@ -19,6 +20,9 @@ use super::{Live, Running};
 
 /// Wishes that may wait; whoever asks while it is full waits with them.
 const QUEUE: usize = 16;
+
+/// How often it is looked whether configurations that were replaced are still in use.
+const OUTGOING_STEP: Duration = Duration::from_secs(1);
 
 /// An editor may take a moment between moving the old file away and putting the new one in its place.
 const MISSING_FILE_PATIENCE: Duration = Duration::from_millis(100);
@@ -160,15 +164,37 @@ impl ReloadTask {
 
     /// Serves wishes one after another until nobody can ask any more.
     pub async fn run(mut self) {
-        while let Some(wish) = self.wishes.recv().await {
+        loop {
+            let wish = if self.outgoing.is_empty() {
+                self.wishes.recv().await
+            } else {
+                match timeout(OUTGOING_STEP, self.wishes.recv()).await {
+                    Ok(wish) => wish,
+                    Err(_) => {
+                        self.drop_unused();
+                        continue;
+                    }
+                }
+            };
+            let Some(wish) = wish else { return };
             let report = self.reload(wish.trigger, wish.writer_change).await;
             // Whoever asked may have gone away; the reload stands.
             drop(wish.reply.send(report));
         }
     }
 
+    /// Drops configurations that no request uses any more.
+    fn drop_unused(&mut self) {
+        let (used, unused): (Vec<_>, Vec<_>) = std::mem::take(&mut self.outgoing)
+            .into_iter()
+            .partition(|running| Arc::strong_count(running) > 1);
+        self.outgoing = used;
+        // Thousands of routes take a moment.
+        drop(tokio::task::spawn_blocking(move || drop(unused)));
+    }
+
     async fn reload(&mut self, trigger: Trigger, writer_change: WriterChange) -> ReloadReport {
-        self.outgoing.retain(|running| Arc::strong_count(running) > 1);
+        let begun = Instant::now();
         let sources = match self.read(trigger).await {
             Ok(sources) => sources,
             Err(unreadable) => return self.reject(trigger, None, &unreadable.diagnostics).await,
@@ -187,7 +213,7 @@ impl ReloadTask {
             (sources, judged)
         });
         match judged.await {
-            Ok((sources, Ok(accepted))) => self.apply(trigger, sources, accepted, &running).await,
+            Ok((sources, Ok(accepted))) => self.apply(trigger, sources, accepted, &running, begun).await,
             Ok((_, Err(diagnostics))) => self.reject(trigger, Some(hash), &diagnostics).await,
             // The blocking pool is gone: the process is ending.
             Err(_) => self.still_rejected(&running),
@@ -218,6 +244,7 @@ impl ReloadTask {
         sources: Sources,
         accepted: Accepted,
         old: &Arc<Running>,
+        begun: Instant,
     ) -> ReloadReport {
         let Accepted { compiled, changes, gains_writer } = accepted;
         if gains_writer {
@@ -225,6 +252,7 @@ impl ReloadTask {
         }
         let running = Arc::new(old.next(compiled.snapshot));
         self.live.publish(Arc::clone(&running));
+        tracing::debug!(generation = running.generation, took = ?begun.elapsed(), "published");
         self.outgoing.push(Arc::clone(old));
         let restart_required = compile::restart_required(
             &self.started.server,

@@ -48,6 +48,21 @@ fn check_speaks_json() {
 }
 
 #[test]
+fn check_shows_every_routes_policy_and_where_it_comes_from() {
+    let site = Site::new();
+    let house = House::new(&format!("{}timeouts = {{ response = \"3s\" }}\n", site.configuration("legacy")));
+    let output = house.command(&["check", "strangler.toml", "--resolved"]);
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    let line = house.read().lines().count();
+    for wanted in ["/products/**", "timeouts.response", "3s", &format!("strangler.toml:{line}")] {
+        assert!(printed(&output).contains(wanted), "{wanted} is missing:\n{}", printed(&output));
+    }
+    let json = house.command(&["check", "strangler.toml", "--resolved", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(report["resolved"]["routes"][0]["id"], "/products/**");
+}
+
+#[test]
 fn init_writes_what_check_accepts_and_never_overwrites() {
     let folder = tempfile::tempdir().unwrap();
     let init = |more: &[&str]| {
@@ -180,6 +195,22 @@ fn status_tells_first_where_errors_come_from() {
     let json = proxy.ask(&["status", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(report["slices"][0]["traffic"]["extracted"], 40);
+}
+
+#[test]
+fn an_extracted_service_that_is_gone_is_named_in_the_first_sentence() {
+    let site = Site::new();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = site.configuration("extracted").replace("writer = \"legacy\"", "writer = \"extracted\"");
+    let house = House::new(&text.replace(&site.products.address.to_string(), &gone.to_string()));
+    let proxy = house.serve();
+    for _ in 0..25 {
+        assert_eq!(get(proxy.public, "/products/1").status, 502);
+    }
+    wait_for("the sentence", || {
+        let told = printed(&proxy.ask(&["status"]));
+        told.starts_with("Errors come from extracted products, 100 %").then_some(())
+    });
 }
 
 #[test]

@@ -145,12 +145,54 @@ fn a_start_that_loses_a_writer_serves_the_last_good_configuration() {
 }
 
 #[test]
+fn check_warns_of_a_change_that_a_reload_would_refuse() {
+    let site = Site::new();
+    let house = House::new(&moved(&site));
+    house.serve().crash();
+    let same = house.command(&["check", "strangler.toml", "--strict"]);
+    assert_eq!(same.status.code(), Some(0), "{}", printed(&same));
+    house.write(moved(&site).split("[slices").next().unwrap());
+    let check = house.command(&["check", "strangler.toml"]);
+    assert_eq!(check.status.code(), Some(0), "{}", printed(&check));
+    assert!(printed(&check).contains("warning[lost-writer]"), "{}", printed(&check));
+    let strict = house.command(&["check", "strangler.toml", "--strict"]);
+    assert_eq!(strict.status.code(), Some(1), "{}", printed(&strict));
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_written_is_said_with_a_way_out() {
+    let site = Site::new();
+    let house = House::new(&site.configuration("legacy"));
+    fs::write(house.data_dir(), "a file is in the way").unwrap();
+    let output = house.command(&["run", "--config", "strangler.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(printed(&output).contains("memory"), "{}", printed(&output));
+}
+
+#[test]
 fn two_processes_never_share_a_data_directory() {
     let site = Site::new();
     let (house, _proxy) = site.serve();
     let output = house.command(&["run", "--config", "strangler.toml"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(printed(&output).contains("--data-dir"), "{}", printed(&output));
+}
+
+#[test]
+fn two_processes_never_share_a_public_port_unnoticed() {
+    let site = Site::new();
+    let (_house, proxy) = site.serve();
+    let text = site
+        .configuration("legacy")
+        .replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{}\"", proxy.public));
+    let second = House::new(&text);
+    let output = second.command(&["run", "--config", "strangler.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+    assert!(printed(&output).contains("server.listen"), "{}", printed(&output));
+    // A crash leaves connections behind, but no conflict.
+    get(proxy.public, "/");
+    proxy.crash();
+    second.serve();
 }
 
 #[test]

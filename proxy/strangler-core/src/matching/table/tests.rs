@@ -1,4 +1,4 @@
-//! Every sentence of the design's "Match", as a table.
+//! Every sentence about matching, as a table.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -84,6 +84,7 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     let configuration = ConfigurationState::new(first_report(&compiled, &sources, rejected));
     // Kept before it serves: whatever happens next, a restart compares its writers with these.
     journal.note(&first_event(&live, sources, &configuration.report()));
+    refuse_shared(&settings.listen).map_err(|error| cannot_listen("listen", &settings.listen, &error))?;
     let server = Server::start(&settings.listen, settings.workers, &live, &telemetry)
         .map_err(|error| cannot_listen("listen", &settings.listen, &error))?;
     announce(output, server.addresses(), admin_address);
@@ -167,6 +168,23 @@ fn first_event(live: &Live, sources: Sources, report: &ConfigurationReport) -> E
             running,
         },
     }
+}
+
+/// Data threads share their port among themselves (`SO_REUSEPORT`), so the system would let a second
+/// process of the same user take part: it is found out here, with a socket that does not share.
+fn refuse_shared(addresses: &[SocketAddr]) -> std::io::Result<()> {
+    for address in addresses.iter().filter(|address| address.port() != 0) {
+        let domain = socket2::Domain::for_address(*address);
+        let probe = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        if address.is_ipv6() {
+            // As the listeners: `[::]` beside `0.0.0.0` is no conflict.
+            probe.set_only_v6(true)?;
+        }
+        // Connections of an earlier process that are only waiting to be forgotten are no conflict either.
+        probe.set_reuse_address(true)?;
+        probe.bind(&(*address).into())?;
+    }
+    Ok(())
 }
 
 /// Tells where: the first two lines on standard output, for people and for programs.

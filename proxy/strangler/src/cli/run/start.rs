@@ -173,8 +173,18 @@ fn open(data_dir: &DataDir) -> Result<Store, Failure> {
     match data_dir {
         DataDir::Memory => Ok(Store::memory()),
         DataDir::Path(directory) => {
-            Store::open(directory).map_err(|error| Failure::new(Exit::Invalid, error.to_string()))
+            Store::open(directory).map_err(|error| Failure::new(Exit::Invalid, unusable(&error)))
         }
+    }
+}
+
+fn unusable(error: &StoreError) -> String {
+    match error {
+        StoreError::InUse { .. } => error.to_string(),
+        StoreError::Io { .. } | StoreError::Damaged { .. } => format!(
+            "the data directory cannot be used: {error}\n  name another with --data-dir, or keep nothing with \
+             `data_dir = \"memory\"`"
+        ),
     }
 }
 
