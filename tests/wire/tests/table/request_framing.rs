@@ -120,7 +120,8 @@ fn encodings() -> Vec<Case> {
     for (name, lines) in bad {
         cases.push(Case::new(&PLAIN, name).send(post(lines, chunks)).want(refused(&[400])));
     }
-    let five = || request().framed(Framing::Chunked).body("hello").lacks("content-length");
+    // Framed once, one way or the other: the origin takes nothing else.
+    let five = || request().body("hello");
     for (name, lines) in [
         ("chunked", "Transfer-Encoding: chunked\r\n"),
         ("chunked in capitals", "Transfer-Encoding: CHUNKED\r\n"),
@@ -239,7 +240,7 @@ fn bad_chunks() -> Vec<Case> {
 fn good_chunks() -> Vec<Case> {
     let lines = "Transfer-Encoding: chunked\r\n";
     let tail = "\r\nhello\r\n0\r\n\r\n";
-    let five = || passes(request().framed(Framing::Chunked).body("hello"));
+    let five = || passes(request().body("hello"));
     let mut cases = Vec::new();
     // What a recipient may take, if it understands what everybody else does.
     for (name, body) in [
