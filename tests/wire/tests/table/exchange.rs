@@ -400,8 +400,8 @@ fn streaming() -> Vec<Case> {
             .legacy(vec![send(format!("{stream}3\r\none\r\n")), Act::Body, send("3\r\ntwo\r\n0\r\n\r\n")])
             .want(gets(answer(&[200]).body("onetwo")).sees(request().body("helloworld"))),
         Case::new(&TIMES, "a slow upload is not the upstream's slowness")
-            .send(post("Content-Length: 6\r\n", ""))
-            .does(Do::Drip(b"slowly".to_vec(), 1, Duration::from_millis(80)))
-            .want(passes(request().body("slowly"))),
+            .send(post("Content-Length: 11\r\n", ""))
+            .does(Do::Drip(b"very slowly".to_vec(), 1, Duration::from_millis(80)))
+            .want(passes(request().body("very slowly"))),
     ]
 }

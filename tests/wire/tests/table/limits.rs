@@ -146,9 +146,9 @@ fn slow_clients() -> Vec<Case> {
             .send(post("Content-Length: 10\r\n", ""))
             .want(cut_upload()),
         Case::new(&LIMITS, "a body that is slow, but moves")
-            .send(post("Content-Length: 6\r\n", ""))
-            .does(Do::Drip(b"slowly".to_vec(), 1, Duration::from_millis(120)))
-            .want(passes(request().body("slowly"))),
+            .send(post("Content-Length: 11\r\n", ""))
+            .does(Do::Drip(b"very slowly".to_vec(), 1, Duration::from_millis(90)))
+            .want(passes(request().body("very slowly"))),
     ]
 }
 

@@ -71,7 +71,7 @@ pub(crate) static LIMITS: Setup = Setup {
     name: "limits",
     toml: |places| {
         format!(
-            "{}[limits]\nheader_bytes = \"4KiB\"\nheaders = 20\ntarget_bytes = \"1KiB\"\nbody = \"8KiB\"\nheader_timeout = \"400ms\"\nbody_timeout = \"400ms\"\nidle_timeout = \"600ms\"\n",
+            "{}[limits]\nheader_bytes = \"4KiB\"\nheaders = 20\ntarget_bytes = \"1KiB\"\nbody = \"8KiB\"\nheader_timeout = \"600ms\"\nbody_timeout = \"700ms\"\nidle_timeout = \"900ms\"\n",
             legacy(places, "")
         )
     },
@@ -85,7 +85,7 @@ pub(crate) static TIMES: Setup = Setup {
     name: "times",
     toml: |places| {
         format!(
-            "version = 1\nlegacy = \"monolith\"\n{}[upstreams.monolith]\nendpoints = [\"http://{}\"]\ntimeouts = {{ connect = \"300ms\", response = \"300ms\", idle = \"300ms\" }}\n",
+            "version = 1\nlegacy = \"monolith\"\n{}[upstreams.monolith]\nendpoints = [\"http://{}\"]\ntimeouts = {{ connect = \"600ms\", response = \"600ms\", idle = \"600ms\" }}\n",
             server(""),
             places.legacy
         )
