@@ -15,6 +15,7 @@ mod support;
 
 mod admin;
 mod agreement;
+mod chaos;
 mod commands;
 mod load;
 mod pains;
