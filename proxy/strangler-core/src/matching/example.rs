@@ -122,8 +122,8 @@ struct Solutions {
     accept: Option<String>,
 }
 
-/// Query and headers for which all conditions of all sets hold.
-pub(super) fn joint_example(all: &[&Predicates]) -> Option<Example> {
+/// Query and headers for which all conditions of all sets hold; `None` where no such request was found.
+pub fn joint_example(all: &[&Predicates]) -> Option<Example> {
     let solutions = joint_solutions(all)?;
     let mut example = Example::default();
     for (name, solution) in solutions.headers {

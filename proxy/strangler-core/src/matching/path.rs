@@ -302,7 +302,7 @@ pub fn percent_decoded(text: &str) -> Cow<'_, str> {
 }
 
 /// Escapes what cannot stand in a name or value of a query.
-pub(super) fn query_encoded(text: &str) -> String {
+pub(crate) fn query_encoded(text: &str) -> String {
     let mut to = String::with_capacity(text.len());
     for byte in text.bytes() {
         if is_unreserved(byte) { to.push(char::from(byte)) } else { push_escape(&mut to, byte) }

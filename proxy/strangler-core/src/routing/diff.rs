@@ -311,9 +311,7 @@ fn route_fields(old: &Snapshot, a: &Route, new: &Snapshot, b: &Route) -> Vec<Fie
     if a.pattern.text == b.pattern.text {
         told(&mut fields, "paths", &a.pattern.rules, &b.pattern.rules);
     }
-    if !(a.when.is_empty() && b.when.is_empty()) {
-        told(&mut fields, "when", &format!("{:?}", a.when), &format!("{:?}", b.when));
-    }
+    told(&mut fields, "when", &a.when, &b.when);
     let effect = |route: &Route| route.effect.map(|effect| effect.to_string()).unwrap_or_default();
     shown(&mut fields, "effect", &effect(a), &effect(b));
     shown(&mut fields, "priority", &a.priority, &b.priority);

@@ -8,13 +8,13 @@ mod reference;
 use std::collections::HashSet;
 
 use super::fixture::{SliceFixture, build};
-use super::{Facts, Outcome, RequestView, Verdict, decide, diff, explain, lost_writers};
+use super::{Decision, Facts, Outcome, RequestView, Verdict, decide, diff, explain, lost_writers};
 use crate::matching::near;
 use crate::matching::path::normal;
 use crate::matching::request::normal_host;
 use crate::matching::table::Conflict;
 use crate::snapshot::Snapshot;
-use crate::words::{Owner, Phase, RouteId, Share};
+use crate::words::{Effect, Owner, Phase, RouteId, Share, Writer};
 use generate::{Request, Rng};
 use reference::{Candidate, Reference};
 
@@ -26,10 +26,27 @@ fn for_each_configuration(count: u64, property: impl Fn(&mut Rng, &[SliceFixture
         let outcome =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| property(&mut rng, &fixtures)));
         if let Err(panic) = outcome {
-            eprintln!("seed {seed}: {fixtures:#?}");
+            eprintln!("seed {seed}\n{}", summary(&fixtures));
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+/// What a person needs to see of a failing configuration.
+fn summary(fixtures: &[SliceFixture]) -> String {
+    let mut text = String::new();
+    for slice in fixtures {
+        let SliceFixture { name, phase, writer, writer_stated, rules, except, routes, .. } = slice;
+        text +=
+            &format!("{name}: {phase}, writer {writer} ({writer_stated}), {rules:?}, except {except:?}\n");
+        for route in routes {
+            text += &format!(
+                "  {:?} {:?} listed {} priority {} {:?}\n",
+                route.text, route.effect, route.listed, route.priority, route.when
+            );
+        }
+    }
+    text
 }
 
 fn ask<R>(request: &Request, question: impl FnOnce(&RequestView<'_>) -> R) -> R {
@@ -263,4 +280,53 @@ fn a_configuration_does_not_differ_from_itself_and_loses_no_writes_to_itself() {
         assert!(diff(&snapshot, &other).is_empty());
         assert_eq!(lost_writers(&snapshot, &other), []);
     });
+}
+
+/// Whether a write that `old` sends to the extracted service would go to legacy unsaid.
+fn is_lost(old: &Snapshot, new: &Snapshot, request: &Request) -> bool {
+    let before = ask(request, |view| decide(old, view, Facts::NONE));
+    let after = ask(request, |view| decide(new, view, Facts::NONE));
+    let goes_to = |decision: &Decision, wanted| matches!(decision.verdict, Verdict::Forward { owner, .. } if owner == wanted);
+    let said = after
+        .slice
+        .map(|id| new.slice(id))
+        .is_some_and(|slice| slice.writer_stated && slice.writer != Writer::Extracted);
+    before.effect == Effect::Write
+        && before.writer == Writer::Extracted
+        && goes_to(&before, Owner::Extracted)
+        && goes_to(&after, Owner::Legacy)
+        && !said
+}
+
+#[test]
+fn no_edit_takes_a_write_back_untold() {
+    let seen = std::cell::Cell::new(0);
+    for_each_configuration(3_000, |rng, fixtures| {
+        let mut old = fixtures.to_vec();
+        for slice in &mut old {
+            if rng.once_in(2) {
+                slice.writer = Writer::Extracted;
+            }
+        }
+        let edited = generate::edited(rng, &old);
+        let slices = old;
+        let ((old, ties), (new, new_ties)) = (build(&slices), build(&edited));
+        if !tied(&ties).is_empty() || !tied(&new_ties).is_empty() {
+            return;
+        }
+        let lost = lost_writers(&old, &new);
+        for _ in 0..8 {
+            let request = generate::request(rng, fixtures);
+            if is_lost(&old, &new, &request) {
+                seen.set(seen.get() + 1);
+                assert!(
+                    !lost.is_empty(),
+                    "untold: {request:?}\nbefore\n{}after\n{}",
+                    summary(&slices),
+                    summary(&edited)
+                );
+            }
+        }
+    });
+    assert!(seen.get() > 100, "writes are lost: {}", seen.get());
 }

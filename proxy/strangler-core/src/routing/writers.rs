@@ -5,18 +5,19 @@
 //! whose writer is extracted, are decided by both snapshots with the same [`decide`] that serves. Refuses repair:
 //! it names what would be lost.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::COOKIE;
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::decide::{Decision, Facts, Verdict, decide};
+use crate::matching::example::joint_example;
 use crate::matching::path;
 use crate::matching::pattern::{Element, HostPattern, Methods, ParamKind};
-use crate::matching::predicate::Condition;
-use crate::matching::{Pattern, Predicates, RequestView};
+use crate::matching::{Example, Pattern, Predicates};
 use crate::snapshot::{Route, Slice, Snapshot};
-use crate::words::{Effect, Owner, Writer};
+use crate::words::{Effect, Owner, Phase, Writer};
 
 /// Pairs of patterns whose overlap is looked for; beyond it, only the patterns themselves are probed.
 const PAIRS_MAX: usize = 2_000_000;
@@ -48,6 +49,7 @@ pub fn lost_writers(old: &Snapshot, new: &Snapshot) -> Vec<LostWriter> {
         return Vec::new();
     }
     let changed = changed_patterns(old, new);
+    let names = Names::of([old, new]);
     let mut lost = BTreeMap::new();
     let mut try_probe = |probe: &Probe| {
         if let Some(found) = probe.lost(old, new) {
@@ -55,20 +57,27 @@ pub fn lost_writers(old: &Snapshot, new: &Snapshot) -> Vec<LostWriter> {
         }
     };
     for (pattern, when) in &changed {
-        for probe in probes(pattern, when, None) {
+        for probe in probes(pattern, when, None, &names) {
             try_probe(&probe);
         }
     }
-    if changed.len().saturating_mul(owners.len()) <= PAIRS_MAX {
+    let excepts =
+        [old, new].into_iter().flat_map(|snapshot| &snapshot.slices).flat_map(|slice| &slice.except);
+    let partners: Changed<'_> = owners
+        .iter()
+        .map(|owner| (&owner.pattern, &owner.when))
+        .chain(excepts.map(|except| (except, &ALWAYS)))
+        .collect();
+    if changed.len().saturating_mul(partners.len()) <= PAIRS_MAX {
         for (pattern, when) in &changed {
-            for owner in owners.iter().filter(|owner| owner.pattern != **pattern) {
-                for probe in probes(pattern, when, Some((&owner.pattern, &owner.when))) {
+            for partner in partners.iter().filter(|partner| partner.0 != *pattern) {
+                for probe in probes(pattern, when, Some(*partner), &names) {
                     try_probe(&probe);
                 }
             }
         }
     }
-    for owner in owners.iter().filter(|owner| !can_be_probed(&owner.when)) {
+    for owner in owners.iter().filter(|owner| owner.when.example().is_none()) {
         if let Some(found) = unprobed(old, owner, new) {
             lost.entry((found.slice.clone(), found.route.clone())).or_insert(found);
         }
@@ -87,7 +96,7 @@ fn methods(route: &Route) -> Vec<&str> {
 
 fn unsafe_methods(pattern: &Pattern, effect: Option<Effect>) -> Vec<&str> {
     let all: Vec<&str> = match pattern.methods() {
-        Methods::Any => UNSAFE_METHODS.iter().copied().chain(["GET"]).collect(),
+        Methods::Any => UNSAFE_METHODS.iter().copied().chain(["GET", "HEAD", "OPTIONS"]).collect(),
         Methods::Named(named) => named.iter().map(AsRef::as_ref).collect(),
     };
     let is_safe = |method: &str| matches!(method, "GET" | "HEAD" | "OPTIONS");
@@ -98,12 +107,14 @@ fn unsafe_methods(pattern: &Pattern, effect: Option<Effect>) -> Vec<&str> {
     }
 }
 
+/// No conditions.
+static ALWAYS: Predicates =
+    Predicates { headers: Vec::new(), cookies: Vec::new(), query: Vec::new(), accept: None };
+
 type Changed<'a> = Vec<(&'a Pattern, &'a Predicates)>;
 
 /// Patterns of either snapshot that do not decide in both as they did.
 fn changed_patterns<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Changed<'a> {
-    static ALWAYS: Predicates =
-        Predicates { headers: Vec::new(), cookies: Vec::new(), query: Vec::new(), accept: None };
     let mut changed = Changed::new();
     for (here, there) in [(old, new), (new, old)] {
         let by_id: HashMap<&str, &Route> =
@@ -127,8 +138,6 @@ fn changed_patterns<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Changed<'a> {
 
 fn same_route(here: &Snapshot, a: &Route, there: &Snapshot, b: &Route) -> bool {
     let (slice_a, slice_b) = (here.slice(a.slice), there.slice(b.slice));
-    let same_when =
-        (a.when.is_empty() && b.when.is_empty()) || format!("{:?}", a.when) == format!("{:?}", b.when);
     a.pattern == b.pattern
         && a.effect == b.effect
         && a.priority == b.priority
@@ -138,39 +147,24 @@ fn same_route(here: &Snapshot, a: &Route, there: &Snapshot, b: &Route) -> bool {
         && slice_a.writer == slice_b.writer
         && slice_a.writer_stated == slice_b.writer_stated
         && slice_a.except == slice_b.except
-        && same_when
+        && a.when == b.when
 }
 
 /// One example request.
-struct Probe {
-    method: String,
-    host: String,
-    path: String,
-    query: Option<String>,
-    headers: HeaderMap,
-}
+struct Probe(Example);
 
 impl Probe {
     fn decide(&self, snapshot: &Snapshot) -> Decision {
-        let view = RequestView {
-            method: &self.method,
-            host: &self.host,
-            path: &self.path,
-            query: self.query.as_deref(),
-            headers: &self.headers,
-            client_ip: None,
-        };
-        decide(snapshot, &view, Facts::NONE)
+        decide(snapshot, &self.0.view(), Facts::NONE)
     }
 
     fn lost(&self, old: &Snapshot, new: &Snapshot) -> Option<LostWriter> {
         let before = self.decide(old);
-        let extracted = matches!(before.verdict, Verdict::Forward { owner: Owner::Extracted, .. });
-        if !(extracted && before.effect == Effect::Write) {
+        if !(before.writer == Writer::Extracted && before.effect == Effect::Write) {
             return None;
         }
         let after = self.decide(new);
-        if !matches!(after.verdict, Verdict::Forward { owner: Owner::Legacy, .. }) {
+        if !may_reach_legacy(&after) {
             return None;
         }
         if after.slice.is_some_and(|id| states_another_writer(new.slice(id))) {
@@ -187,12 +181,21 @@ impl Probe {
 
 impl std::fmt::Display for Probe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let host = if self.host == NEUTRAL_HOST { "" } else { &self.host };
-        write!(f, "{} {host}{}", self.method, self.path)?;
-        if let Some(query) = &self.query {
-            write!(f, "?{query}")?;
+        if self.0.host == NEUTRAL_HOST {
+            return Example { host: String::new(), ..self.0.clone() }.fmt(f);
         }
-        Ok(())
+        self.0.fmt(f)
+    }
+}
+
+/// Whether legacy answers the request, or another client's of the same kind: where a cohort decides, some client
+/// is always outside it.
+fn may_reach_legacy(decision: &Decision) -> bool {
+    let by_cohort = decision.phase == Phase::Canary
+        && (decision.effect == Effect::Read || decision.writer == Writer::ByCohort);
+    match decision.verdict {
+        Verdict::Forward { owner, .. } => owner == Owner::Legacy || by_cohort,
+        Verdict::Refuse(_) => false,
     }
 }
 
@@ -202,22 +205,19 @@ fn states_another_writer(slice: &Slice) -> bool {
 
 const NEUTRAL_HOST: &str = "probe.invalid";
 
-/// Example requests of a pattern, or of what two patterns have in common.
-fn probes(pattern: &Pattern, when: &Predicates, other: Option<(&Pattern, &Predicates)>) -> Vec<Probe> {
-    let mut headers = HeaderMap::new();
-    let mut cookies = Vec::new();
-    let mut query = Vec::new();
-    for when in std::iter::once(when).chain(other.map(|(_, when)| when)) {
-        if !satisfy(when, &mut headers, &mut cookies, &mut query) {
-            return Vec::new();
-        }
-    }
-    if !cookies.is_empty() {
-        let Ok(value) = HeaderValue::from_str(&cookies.join("; ")) else { return Vec::new() };
-        headers.insert(http::header::COOKIE, value);
-    }
+/// Example requests of a pattern, or of what two patterns have in common; once as plain as their conditions
+/// allow, and once with every name that any route looks at.
+fn probes(
+    pattern: &Pattern,
+    when: &Predicates,
+    other: Option<(&Pattern, &Predicates)>,
+    names: &Names,
+) -> Vec<Probe> {
     let Some(host) = host_of(pattern.host(), other.map(|(other, _)| other.host())) else { return Vec::new() };
-    let query = (!query.is_empty()).then(|| query.join("&"));
+    let paths: Vec<String> = match other {
+        None => own_paths(pattern),
+        Some((other, _)) => common_path(pattern, other).into_iter().collect(),
+    };
     // What counts as a write is decided by the snapshots: a pattern alone may not say.
     let mut methods = unsafe_methods(pattern, Some(Effect::Write));
     if let Some((other, _)) = other {
@@ -228,73 +228,83 @@ fn probes(pattern: &Pattern, when: &Predicates, other: Option<(&Pattern, &Predic
             methods = theirs;
         }
     }
-    let paths = match other {
-        None => own_paths(pattern),
-        Some((other, _)) => common_path(pattern, other).into_iter().collect(),
-    };
+    if paths.is_empty() || methods.is_empty() {
+        return Vec::new();
+    }
+    let when: Vec<&Predicates> = std::iter::once(when).chain(other.map(|(_, when)| when)).collect();
+    let Some(plain) = joint_example(&when) else { return Vec::new() };
+    let full = names.added_to(&plain, &when);
     let mut found = Vec::with_capacity(paths.len() * methods.len());
-    for path in &paths {
-        for method in &methods {
-            found.push(Probe {
-                method: (*method).to_owned(),
-                host: host.clone(),
-                path: path.clone(),
-                query: query.clone(),
-                headers: headers.clone(),
-            });
+    for conditions in std::iter::once(&plain).chain(&full) {
+        for path in &paths {
+            for method in &methods {
+                found.push(Probe(Example {
+                    method: (*method).to_owned(),
+                    host: host.clone(),
+                    path: path.clone(),
+                    ..conditions.clone()
+                }));
+            }
         }
     }
     found
 }
 
-/// Adds what makes the conditions hold; false where that cannot be found.
-fn satisfy(
-    when: &Predicates,
-    headers: &mut HeaderMap,
-    cookies: &mut Vec<String>,
-    query: &mut Vec<String>,
-) -> bool {
-    for (name, condition) in &when.headers {
-        match example(condition) {
-            Some(Some(value)) => {
-                let Ok(value) = HeaderValue::from_str(&value) else { return false };
-                headers.insert(name.clone(), value);
-            }
-            Some(None) => {}
-            None => return false,
-        }
-    }
-    for (list, conditions, separator) in [(cookies, &when.cookies, "="), (query, &when.query, "=")] {
-        for (name, condition) in conditions {
-            match example(condition) {
-                Some(Some(value)) => list.push(format!("{name}{separator}{value}")),
-                Some(None) => {}
-                None => return false,
-            }
-        }
-    }
-    if let Some(accept) = &when.accept {
-        let Ok(value) = HeaderValue::from_str(accept) else { return false };
-        headers.insert(HeaderName::from_static("accept"), value);
-    }
-    true
+/// What the conditions of two snapshots look at. A request that has all of it, with values that nobody asks for,
+/// escapes the routes that take a plain one.
+#[derive(Default)]
+struct Names {
+    headers: BTreeSet<String>,
+    cookies: BTreeSet<String>,
+    query: BTreeSet<String>,
 }
 
-/// A value that satisfies a condition: `None` where none is known, `Some(None)` where it must be absent.
-fn example(condition: &Condition) -> Option<Option<String>> {
-    match condition {
-        Condition::Equals(value) => Some(Some(value.clone())),
-        Condition::In(values) => values.first().map(|value| Some(value.clone())),
-        Condition::Present => Some(Some("probe".to_owned())),
-        Condition::Absent => Some(None),
-        Condition::Regex(_) => None,
-    }
-}
+impl Names {
+    /// The value that is given.
+    const VALUE: &str = "probe~0";
 
-fn can_be_probed(when: &Predicates) -> bool {
-    let conditions = when.headers.iter().map(|(_, c)| c);
-    let others = when.cookies.iter().chain(&when.query).map(|(_, c)| c);
-    conditions.chain(others).all(|condition| example(condition).is_some())
+    fn of(snapshots: [&Snapshot; 2]) -> Names {
+        let mut names = Names::default();
+        for route in snapshots.into_iter().flat_map(|snapshot| &snapshot.routes) {
+            let when = &route.when;
+            names.headers.extend(when.headers.iter().map(|(name, _)| name.as_str().to_owned()));
+            names.cookies.extend(when.cookies.iter().map(|(name, _)| name.clone()));
+            names.query.extend(when.query.iter().map(|(name, _)| name.clone()));
+        }
+        names
+    }
+
+    /// An example with every name added under which the conditions go on to hold; `None`: nothing to add.
+    fn added_to(&self, plain: &Example, when: &[&Predicates]) -> Option<Example> {
+        let mut last = plain.clone();
+        let keep = |last: &mut Example, changed: Example| {
+            if when.iter().all(|when| when.hold(&changed.view())) {
+                *last = changed;
+            }
+        };
+        for name in &self.headers {
+            if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+                let mut changed = last.clone();
+                changed.headers.insert(name, HeaderValue::from_static(Names::VALUE));
+                keep(&mut last, changed);
+            }
+        }
+        for name in &self.cookies {
+            let rest = last.headers.get(COOKIE).and_then(|line| line.to_str().ok()).unwrap_or_default();
+            if let Ok(line) = HeaderValue::from_str(&format!("{name}={}; {rest}", Names::VALUE)) {
+                let mut changed = last.clone();
+                changed.headers.insert(COOKIE, line);
+                keep(&mut last, changed);
+            }
+        }
+        for name in &self.query {
+            let rest = last.query.as_deref().unwrap_or_default();
+            let query = format!("{}={}&{rest}", path::query_encoded(name), Names::VALUE);
+            let changed = Example { query: Some(query), ..last.clone() };
+            keep(&mut last, changed);
+        }
+        (last != *plain).then_some(last)
+    }
 }
 
 /// A route whose conditions no example is known for is lost unless a route with the same match goes on.

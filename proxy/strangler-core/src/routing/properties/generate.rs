@@ -24,7 +24,7 @@ impl Rng {
     }
 
     /// True once in so many times.
-    fn once_in(&mut self, times: usize) -> bool {
+    pub(super) fn once_in(&mut self, times: usize) -> bool {
         self.0.usize(..times) == 0
     }
 
@@ -123,6 +123,31 @@ fn condition(rng: &mut Rng) -> Condition {
         3 => Condition::Regex(ONE_OR_TWO.clone()),
         _ => Condition::Equals(rng.pick(&["1", "2"]).to_owned()),
     }
+}
+
+/// The slices after one small edit.
+pub(super) fn edited(rng: &mut Rng, slices: &[SliceFixture]) -> Vec<SliceFixture> {
+    let mut slices = slices.to_vec();
+    let at = rng.0.usize(..slices.len());
+    let slice = &mut slices[at];
+    let route = rng.0.usize(..slice.routes.len());
+    match rng.0.usize(..8) {
+        0 => drop(slice.routes.remove(route)),
+        1 => slice.routes[route] = one_route(rng),
+        2 => slice.routes.push(one_route(rng)),
+        3 => slice.except.push(pattern(rng)),
+        4 => slice.routes[route].effect = Some(Effect::Read),
+        5 => {
+            slice.rules = PathRules {
+                trailing_slash_same: rng.once_in(2),
+                case_insensitive: rng.once_in(2),
+                matrix_ignored: rng.once_in(2),
+            };
+        }
+        6 => slice.writer = Writer::Legacy,
+        _ => drop(slices.remove(at)),
+    }
+    slices
 }
 
 pub(super) fn retreat(rng: &mut Rng) -> Option<Phase> {
