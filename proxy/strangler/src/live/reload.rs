@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use strangler_core::config::{self, Diagnostic, Sources};
 use strangler_core::routing;
 use strangler_core::snapshot::{Server, Snapshot};
+use strangler_core::words::Writer;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -30,7 +31,7 @@ const MISSING_FILE_PATIENCE: Duration = Duration::from_millis(100);
 /// What a reload tells the rest of the program.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A configuration is about to serve that gives writes to an extracted side. It must be kept before it
+    /// A configuration is about to serve in which an extracted side owns writes. It must be kept before it
     /// serves: after a crash in between, the older one would be all there is to compare writers with.
     Accepted {
         /// The texts it was read from.
@@ -246,8 +247,8 @@ impl ReloadTask {
         old: &Arc<Running>,
         begun: Instant,
     ) -> ReloadReport {
-        let Accepted { compiled, changes, gains_writer } = accepted;
-        if gains_writer {
+        let Accepted { compiled, changes, moves_writes } = accepted;
+        if moves_writes {
             self.tell(Event::Accepted { sources: sources.clone() }).await;
         }
         let running = Arc::new(old.next(compiled.snapshot));
@@ -342,8 +343,8 @@ impl ReloadTask {
 struct Accepted {
     compiled: Compiled,
     changes: Vec<String>,
-    /// Going back to the configuration in service would lose a writer.
-    gains_writer: bool,
+    /// A slice's writer is not legacy: going back to an older configuration might lose it.
+    moves_writes: bool,
 }
 
 fn judge(
@@ -358,8 +359,8 @@ fn judge(
     }
     let changes =
         routing::diff(&old.snapshot, &compiled.snapshot).changes.iter().map(ToString::to_string).collect();
-    let gains_writer = !compile::lost_writers(&compiled.snapshot, &old.snapshot).is_empty();
-    Ok(Accepted { compiled, changes, gains_writer })
+    let moves_writes = compiled.snapshot.slices.iter().any(|slice| slice.writer != Writer::Legacy);
+    Ok(Accepted { compiled, changes, moves_writes })
 }
 
 /// Refuses a configuration that silently takes writes back to legacy.
