@@ -411,4 +411,19 @@ mod tests {
         assert_eq!(percent_decoded("%C3%A9"), "é");
         assert_eq!(percent_decoded("%ff"), "\u{fffd}");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_panics_and_the_normal_form_is_stable(path in "(/|[a-zA-Z.;%é\\\\ ]|%[0-9a-fA-F]{2}|.){0,24}") {
+            let once = normal(&path).into_owned();
+            assert_eq!(normal(&once), once.as_str(), "{path:?}");
+            assert_eq!(once.matches('/').count(), path.matches('/').count(), "elements stay apart: {path:?}");
+            let loosest =
+                PathRules { trailing_slash_same: true, case_insensitive: true, matrix_ignored: true };
+            let loosened_once = loosened(&once, loosest).into_owned();
+            assert_eq!(loosened(&loosened_once, loosest), loosened_once.as_str(), "{path:?}");
+            // What is decoded for comparing never hides what makes a path ambiguous.
+            assert_eq!(ambiguity(&path).is_some(), ambiguity(&once).is_some(), "{path:?}");
+        }
+    }
 }

@@ -98,3 +98,17 @@ fn mistakes_in_paths_are_named() {
     let deep = "/a".repeat(MAX_ELEMENTS + 1);
     check_error(&deep, "a path has at most 128 elements", &deep);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics_and_every_span_can_be_underlined(text in "[GETgethad,* ./{}:%#?é\\\\2f;-]{0,24}") {
+        match parse(&text, PathRules::default()) {
+            Err(error) => assert!(text.get(error.span.clone()).is_some(), "{text:?} {error:?}"),
+            Ok(pattern) => {
+                let example = pattern.example();
+                assert!(pattern.matches_path(&path::normal(&example.path)), "{text:?} {example}");
+                assert_eq!(path::ambiguity(&example.path), None, "{text:?}");
+            }
+        }
+    }
+}
