@@ -4,6 +4,7 @@
 //! Proved for every seed: no answer is mixed up, none is silently cut, no unsafe request reaches two
 //! applications or a side that is not the writer, and no cut upload looks whole. `CHAOS_SEEDS=10` runs ten.
 
+mod faults;
 mod ledger;
 mod origin;
 mod payload;

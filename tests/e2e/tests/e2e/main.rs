@@ -21,6 +21,7 @@ mod load;
 mod pains;
 mod rejected;
 mod reload;
+mod resources;
 mod shutdown;
 mod start;
 mod storefront;

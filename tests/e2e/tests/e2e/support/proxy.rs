@@ -145,6 +145,11 @@ impl Proxy {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn admin_get(&self, target: &str) -> Answer {
         client::get(self.admin, target)
     }
