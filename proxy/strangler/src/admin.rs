@@ -4,6 +4,8 @@
 //! anything, and is not reachable through the public listener: it shares nothing with it.
 
 mod api;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 mod recent;
 mod reply;

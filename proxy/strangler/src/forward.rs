@@ -12,6 +12,8 @@ mod attempt;
 mod body;
 mod error;
 mod forwarded;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hop;
 mod identity;
 mod inbound;

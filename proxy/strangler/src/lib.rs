@@ -16,6 +16,9 @@ pub mod admin;
 pub mod cli;
 pub mod explain;
 pub mod forward;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod live;
 pub mod server;
 pub mod store;

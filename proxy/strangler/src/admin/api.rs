@@ -288,6 +288,38 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing {
+    //! Reading of paths, parameters and bodies, for the properties of [`crate::fuzzing`].
+
+    use super::{Path, Query, ReloadBody, percent_decode};
+
+    /// Reads a path and a body.
+    pub(in crate::admin) fn read(path: &str, body: &[u8]) {
+        let read = Path::parse(path);
+        assert!(
+            read == Path::Unknown
+                || path == "/"
+                || path == "/metrics"
+                || path.ends_with('z')
+                || path.starts_with("/api/")
+        );
+        let escaped: String = path.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        assert_eq!(percent_decode(&escaped, false), path, "escapes say what they stand for");
+        assert_eq!(percent_decode(&escaped, true), path, "escapes say what they stand for");
+        let known = serde_json::from_slice::<ReloadBody>(body);
+        assert!(known.is_err() || matches!(body.trim_ascii().first(), Some(b'{' | b'[')));
+    }
+
+    /// What `/api/explain` is asked: method, URL, header lines, address.
+    pub(in crate::admin) fn explain(query: &str) -> Option<(String, String, Vec<String>, Option<String>)> {
+        let query = Query::parse(query);
+        let method = query.first("method").unwrap_or("GET").to_owned();
+        let headers = query.all("header").map(str::to_owned).collect();
+        Some((method, query.first("url")?.to_owned(), headers, query.first("client_ip").map(str::to_owned)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,9 +32,13 @@ pub(super) fn check(request: &Parts, admin_hosts: &[String]) -> Result<(), Probl
     if matches!(request.method, Method::GET | Method::HEAD) {
         return Ok(());
     }
-    let site = text(&request.headers, "sec-fetch-site");
-    if site.is_some_and(|site| !matches!(site.as_str(), "same-origin" | "none")) {
-        return Err(cross_site());
+    // Every line: a second one must not hide behind the first.
+    for site in request.headers.get_all("sec-fetch-site") {
+        let is_own =
+            ["same-origin", "none"].iter().any(|own| site.as_bytes().eq_ignore_ascii_case(own.as_bytes()));
+        if !is_own {
+            return Err(cross_site());
+        }
     }
     for origin in request.headers.get_all(ORIGIN) {
         let is_own = origin.to_str().is_ok_and(|origin| is_same_origin(origin, &host));
@@ -111,11 +115,6 @@ fn is_same_origin(origin: &str, host: &str) -> bool {
     })
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    let line = headers.get(name)?;
-    Some(String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "helpers of tests")]
@@ -173,6 +172,12 @@ mod tests {
             assert_eq!(verdict("GET", "/api/status", &[host, (header, value)]), None, "{header}: {value}");
         }
         assert_eq!(verdict("POST", "/api/reload", &[host]), None);
+    }
+
+    #[test]
+    fn another_sites_page_does_not_hide_behind_a_first_line() {
+        let lines = [("host", "localhost"), ("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")];
+        assert_eq!(verdict("POST", "/api/reload", &lines), Some(403));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What an upstream is sent: the client's head without what is not its to say, and what the proxy adds.
 
+use std::cell::RefCell;
+
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::{HeaderMap, HeaderValue, Version, request};
-use strangler_core::snapshot::{HeaderOps, Policy, Timeouts, Upstream};
+use strangler_core::snapshot::{HeaderOps, Policy, Snapshot, Timeouts, Upstream};
 use strangler_core::words::{Effect, Owner, RouteId, SliceId, UpstreamId};
 
 use super::error::ForwardError;
@@ -45,13 +47,13 @@ impl Plan {
     }
 
     /// The policy that applies to this exchange: only the extracted side has one.
-    pub(crate) fn policy<'a>(&self, pin: &'a Pin) -> Option<&'a Policy> {
+    pub(crate) fn policy<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a Policy> {
         if self.decided.owner != Owner::Extracted {
             return None;
         }
         match (self.decided.route, self.decided.slice) {
-            (Some(route), _) => Some(&*pin.snapshot.route(route).policy),
-            (None, Some(slice)) => Some(&*pin.snapshot.slice(slice).policy),
+            (Some(route), _) => Some(&*snapshot.route(route).policy),
+            (None, Some(slice)) => Some(&*snapshot.slice(slice).policy),
             (None, None) => None,
         }
     }
@@ -59,7 +61,7 @@ impl Plan {
     /// The upstream's time-outs with the route's on top.
     pub(crate) fn timeouts(&self, pin: &Pin, upstream: &Upstream) -> Timeouts {
         let own = upstream.timeouts;
-        let route = self.policy(pin).map(|policy| policy.timeouts).unwrap_or_default();
+        let route = self.policy(&pin.snapshot).map(|policy| policy.timeouts).unwrap_or_default();
         Timeouts {
             connect: route.connect.unwrap_or(own.connect),
             response: route.response.unwrap_or(own.response),
@@ -80,9 +82,30 @@ pub(crate) fn prepare(
     plan: &mut Plan,
 ) -> Result<(), ForwardError> {
     let local = &client.local;
+    let passing = Passing { via: &local.via, peer: &client.peer_text, spare: &local.spare };
+    prepare_for(head, passing, &pin.snapshot, plan)
+}
+
+/// What [`prepare`] needs of the connection.
+#[derive(Clone, Copy)]
+pub(super) struct Passing<'a> {
+    /// What this process appends to `Via`.
+    pub(super) via: &'a HeaderValue,
+    /// The peer's address as text.
+    pub(super) peer: &'a HeaderValue,
+    /// An empty map whose memory is used.
+    pub(super) spare: &'a RefCell<HeaderMap>,
+}
+
+pub(super) fn prepare_for(
+    head: &mut request::Parts,
+    passing: Passing<'_>,
+    snapshot: &Snapshot,
+    plan: &mut Plan,
+) -> Result<(), ForwardError> {
     let trust = plan.trust;
     let marks = Marks::of(&head.headers, |name| forwarded::is_not_the_clients(name, trust));
-    if marks.via && identity::is_looping(&head.headers, &local.via) {
+    if marks.via && identity::is_looping(&head.headers, passing.via) {
         return Err(ForwardError::Loop);
     }
     // What hyper keeps for its own upgrades; header-name case stays with the head.
@@ -93,11 +116,11 @@ pub(crate) fn prepare(
         plan.upgrade = hop::upgrade_of(&head.headers);
     }
     let trailers = marks.te && hop::takes_trailers(&head.headers);
-    marks.doomed.remove_from(&mut head.headers, &local.spare);
+    marks.doomed.remove_from(&mut head.headers, passing.spare);
 
-    forwarded::tell(&mut head.headers, &client.peer_text, plan.trust);
-    identity::trace(&mut head.headers, pin.snapshot.server.request_id);
-    head.headers.append(VIA, local.via.clone());
+    forwarded::tell(&mut head.headers, passing.peer, plan.trust);
+    identity::trace(&mut head.headers, snapshot.server.request_id);
+    head.headers.append(VIA, passing.via.clone());
     plan.public = public_origin(&head.headers, plan.trust);
     if trailers {
         head.headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -108,14 +131,14 @@ pub(crate) fn prepare(
         plan.unsafe_request = true;
     }
     head.version = Version::HTTP_11;
-    apply_policy(head, pin, plan)
+    apply_policy(head, snapshot, plan)
 }
 
-fn apply_policy(head: &mut request::Parts, pin: &Pin, plan: &mut Plan) -> Result<(), ForwardError> {
-    let Some(policy) = plan.policy(pin) else { return Ok(()) };
+fn apply_policy(head: &mut request::Parts, snapshot: &Snapshot, plan: &mut Plan) -> Result<(), ForwardError> {
+    let Some(policy) = plan.policy(snapshot) else { return Ok(()) };
     if let Some(rule) = &policy.rewrite {
         if let Some(route) = plan.decided.route {
-            let pattern = &pin.snapshot.route(route).pattern;
+            let pattern = &snapshot.route(route).pattern;
             let rewritten = rewrite::rewrite(&head.uri, rule, pattern).ok_or(ForwardError::Internal)?;
             head.uri = rewritten.target;
             if let Some(prefix) = rewritten.stripped.and_then(|prefix| HeaderValue::try_from(prefix).ok()) {

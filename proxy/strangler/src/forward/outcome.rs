@@ -66,7 +66,7 @@ pub(crate) fn accept(
     if marks.location {
         map_locations(&mut head.headers, pin, plan);
     }
-    if let Some(policy) = plan.policy(pin) {
+    if let Some(policy) = plan.policy(&pin.snapshot) {
         outbound::apply(&policy.response_headers, &mut head.headers);
     }
 
