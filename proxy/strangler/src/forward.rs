@@ -39,7 +39,7 @@ use strangler_core::routing::{Facts, RequestView, Verdict, decide};
 use strangler_core::words::Owner;
 
 use crate::telemetry::Limit;
-use crate::upstream::upload::{Gate, RequestBody, Upload, UploadLimits};
+use crate::upstream::upload::{Gate, RequestBody, Upload, UploadFault, UploadLimits};
 pub(crate) use body::AnswerBody;
 use error::{ForwardError, Side};
 use inbound::Checked;
@@ -50,10 +50,12 @@ pub(crate) use tunnel::Tunnel;
 
 /// Answers one request of a client. Dropping the future means that the client left: the exchange with the
 /// upstream is cut at once.
-pub(crate) async fn serve(
+///
+/// What needs no waiting is done before the future is made, so that the future stays small.
+pub(crate) fn serve(
     client: Rc<Client>,
     request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Infallible> {
+) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> {
     let now = Instant::now();
     client.begin(now);
     let pin = client.local.pin();
@@ -61,21 +63,27 @@ pub(crate) async fn serve(
     let mut record = Record::new(&client, &pin, now, &head);
     let accept = head.headers.get(ACCEPT).cloned();
     let has_body = !body.is_end_stream();
-    let outcome = answer(&client, &pin, head, body, &mut record).await;
-    let error = match outcome {
-        Ok(Served::Relayed(exchange)) => return Ok(exchange.into_response(record)),
-        Ok(Served::AboutProxy) => return Ok(answer::options(record)),
-        Err(error) => error,
-    };
-    let unread = has_body && !record.upload.as_ref().is_some_and(|upload| upload.finished.get());
-    // After a request that broke a rule nothing on its connection is trusted.
-    let broken = error.side() == Side::Client && !matches!(error, ForwardError::Refused(_));
-    let mut response = answer::refuse(error, answer::Format::of(accept.as_ref()), record);
-    if unread || broken {
-        client.unread.set(true);
-        answer::close(&mut response);
+    let mut prepared = prepare(&client, &pin, head, body, &mut record);
+    async move {
+        let outcome = match &mut prepared {
+            Ok(Prepared::AboutProxy) => return Ok(answer::options(record)),
+            Ok(Prepared::Forward(outbound)) => relay(&client, &pin, outbound, &mut record).await,
+            Err(error) => Err(*error),
+        };
+        let error = match outcome {
+            Ok(exchange) => return Ok(exchange.into_response(record)),
+            Err(error) => error,
+        };
+        let unread = has_body && !record.upload.as_ref().is_some_and(|upload| upload.finished.get());
+        // After a request that broke a rule nothing on its connection is trusted.
+        let broken = error.side() == Side::Client && !matches!(error, ForwardError::Refused(_));
+        let mut response = answer::refuse(error, answer::Format::of(accept.as_ref()), record);
+        if unread || broken {
+            client.unread.set(true);
+            answer::close(&mut response);
+        }
+        Ok(response)
     }
-    Ok(response)
 }
 
 /// Counts and logs a request whose head the codec refused before anybody here saw it.
@@ -87,20 +95,28 @@ pub(crate) fn refused_by_codec(client: &Rc<Client>, status: StatusCode) {
     record.complete();
 }
 
-/// What became of a request that was not refused.
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and is moved once")]
-enum Served {
-    Relayed(outcome::Exchange),
+/// What is to be done with a request that was not refused.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and is not moved")]
+enum Prepared {
+    Forward(Outbound),
     AboutProxy,
 }
 
-async fn answer(
+/// A request on its way to an upstream.
+struct Outbound {
+    plan: Plan,
+    /// `None` while it is being sent.
+    request: Option<Request<RequestBody>>,
+    gate: Option<Arc<Gate>>,
+}
+
+fn prepare(
     client: &Rc<Client>,
     pin: &Pin,
     mut head: request::Parts,
     body: Incoming,
     record: &mut Record,
-) -> Result<Served, ForwardError> {
+) -> Result<Prepared, ForwardError> {
     let settings = &pin.snapshot.server;
     // Measured before the proxy adds a line of its own.
     let sizes = inbound::check_sizes(&head, &pin.snapshot.limits);
@@ -112,7 +128,7 @@ async fn answer(
     let checked = inbound::check(&mut head)?;
     record.host = head.headers.get(HOST).cloned();
     if checked == Checked::AboutProxy {
-        return Ok(Served::AboutProxy);
+        return Ok(Prepared::AboutProxy);
     }
     let (client_ip, trust) = forwarded::client_ip(&head.headers, client.peer, &settings.trusted_proxies);
     record.client_ip = client_ip;
@@ -120,12 +136,30 @@ async fn answer(
     outbound::prepare(&mut head, client, pin, &mut plan)?;
     if body.size_hint().exact().is_some_and(|length| pin.snapshot.limits.body.is_some_and(|max| length > max))
     {
-        return Err(ForwardError::Upload(crate::upstream::upload::UploadFault::TooLarge));
+        return Err(ForwardError::Upload(UploadFault::TooLarge));
     }
     let (body, gate) = upload(pin, &head, body, record);
-    let request = Request::from_parts(head, body);
-    let answered = attempt::exchange(client, pin, &mut plan, request, gate.as_ref(), record).await?;
-    outcome::accept(answered, pin, &plan, gate.as_deref(), record).map(Served::Relayed)
+    let mut request = Request::from_parts(head, body);
+    if let Some(gate) = &gate {
+        let gate = Arc::clone(gate);
+        hyper::ext::on_informational(&mut request, move |response| {
+            if response.status() == StatusCode::CONTINUE {
+                gate.open();
+            }
+        });
+    }
+    Ok(Prepared::Forward(Outbound { plan, request: Some(request), gate }))
+}
+
+async fn relay(
+    client: &Rc<Client>,
+    pin: &Pin,
+    outbound: &mut Outbound,
+    record: &mut Record,
+) -> Result<outcome::Exchange, ForwardError> {
+    let Outbound { plan, request, gate } = outbound;
+    let answered = attempt::exchange(client, pin, plan, request, record).await?;
+    outcome::accept(answered, pin, plan, gate.as_deref(), record)
 }
 
 /// Where the request goes.

@@ -4,6 +4,7 @@
 //! three things lead to another try: nobody listened, the codec had not written a byte, or a kept-alive
 //! connection was found closed before any byte of the answer to a safe request without a body.
 
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,14 +18,15 @@ use strangler_core::words::Effect;
 
 use super::body::InFlight;
 use super::error::{ForwardError, Retry};
-use super::local::{Client, Pin};
+use super::local::Client;
+use super::local::Pin as Pinned;
 use super::outbound::Plan;
 use super::record::Record;
 use crate::telemetry::Limit;
 use crate::upstream::connect::connect;
 use crate::upstream::http1::{Connection, SendError, SendErrorKind};
 use crate::upstream::stream::Stream;
-use crate::upstream::upload::{Gate, RequestBody, UploadProgress};
+use crate::upstream::upload::{RequestBody, UploadProgress};
 use crate::upstream::{EndpointState, balance};
 
 /// How often a request that waits for a place under `max_connections` looks for one.
@@ -59,10 +61,9 @@ struct Tries<'a> {
 /// Why there is no answer.
 pub(crate) async fn exchange(
     client: &Client,
-    pin: &Pin,
-    plan: &mut Plan,
-    mut request: Request<RequestBody>,
-    gate: Option<&Arc<Gate>>,
+    pin: &Pinned,
+    plan: &Plan,
+    request: &mut Option<Request<RequestBody>>,
     record: &mut Record,
 ) -> Result<Answered, ForwardError> {
     let upstream = &**pin.snapshot.upstream(plan.decided.upstream);
@@ -70,21 +71,14 @@ pub(crate) async fn exchange(
     if state.in_flight() >= u64::from(upstream.max_in_flight) {
         return Err(ForwardError::Busy);
     }
-    if let Some(gate) = gate {
-        let gate = Arc::clone(gate);
-        hyper::ext::on_informational(&mut request, move |response| {
-            if response.status() == http::StatusCode::CONTINUE {
-                gate.open();
-            }
-        });
-    }
     let mut tries = Tries {
         client,
         upstream,
         timeouts: plan.timeouts(pin, upstream),
         left: upstream.retry_attempts,
         failed: None,
-        replayable: !plan.unsafe_request && matches!(request.body(), RequestBody::Empty),
+        replayable: !plan.unsafe_request
+            && matches!(request.as_ref().map(Request::body), Some(RequestBody::Empty)),
         fresh_only: false,
     };
     loop {
@@ -100,18 +94,20 @@ pub(crate) async fn exchange(
             }
             Err(error) => return Err(error),
         };
-        set_host(&mut request, plan, upstream, endpoint);
-        let copy = tries.copy(&request, reused);
+        let mut sent = request.take().ok_or(ForwardError::Internal)?;
+        set_host(&mut sent, plan, upstream, endpoint);
+        *request = tries.copy(&sent, reused);
         let progress = record.upload.clone();
-        let error = match tries.send(&mut connection, request, progress.as_deref()).await {
+        let sending = pin!(connection.send(sent));
+        let failure = match tries.wait(sending, progress.as_deref()).await {
             Ok(response) => {
                 record.responded = Some(record.elapsed());
                 let local = Rc::clone(&client.local);
                 return Ok(Answered { response, connection, in_flight, local });
             }
-            Err(error) => error,
+            Err(failure) => failure,
         };
-        request = tries.again(error, copy, reused, endpoint, progress.as_deref())?;
+        tries.again(failure, request, reused, endpoint, progress.as_deref())?;
         record.retries += 1;
     }
 }
@@ -119,9 +115,15 @@ pub(crate) async fn exchange(
 impl Tries<'_> {
     /// An idle connection that this request may use, or a fresh one.
     async fn connection(&self, endpoint: &Arc<EndpointState>) -> Result<(Connection, bool), ForwardError> {
-        if let Some(connection) = self.idle(endpoint) {
-            return Ok((connection, true));
+        match self.idle(endpoint) {
+            Some(connection) => Ok((connection, true)),
+            // Boxed, because most requests do not need the room that connecting takes.
+            None => Box::pin(self.open(endpoint)).await,
         }
+    }
+
+    /// A fresh connection, or one that came free meanwhile.
+    async fn open(&self, endpoint: &Arc<EndpointState>) -> Result<(Connection, bool), ForwardError> {
         let local = &self.client.local;
         let limit = self.upstream.max_connections;
         let permit = match endpoint.permit(limit, &local.recorder) {
@@ -177,15 +179,16 @@ impl Tries<'_> {
         })
     }
 
-    /// Sends a request and waits for the head of the answer. An upload that moves is not a slow answer.
-    async fn send(
+    /// Waits for the head of the answer. An upload that moves is not a slow answer.
+    async fn wait<F>(
         &self,
-        connection: &mut Connection,
-        request: Request<RequestBody>,
+        mut sending: Pin<&mut F>,
         progress: Option<&UploadProgress>,
-    ) -> Result<Response<Incoming>, SendFailure> {
+    ) -> Result<Response<Incoming>, SendFailure>
+    where
+        F: Future<Output = Result<Response<Incoming>, SendError>>,
+    {
         let patience = self.timeouts.response;
-        let mut sending = std::pin::pin!(connection.send(request));
         let mut until = Instant::now() + patience;
         loop {
             match self.client.until(until, sending.as_mut()).await {
@@ -211,36 +214,31 @@ impl Tries<'_> {
         true
     }
 
-    /// The request for another try, or why there is none.
+    /// Leaves in `request` what another try sends, or says why there is none. It holds the copy, where one
+    /// was made.
     fn again(
         &mut self,
         failure: SendFailure,
-        copy: Option<Request<RequestBody>>,
+        request: &mut Option<Request<RequestBody>>,
         reused: bool,
         endpoint: &EndpointState,
         progress: Option<&UploadProgress>,
-    ) -> Result<Request<RequestBody>, ForwardError> {
+    ) -> Result<(), ForwardError> {
         if let Some(fault) = progress.and_then(|progress| progress.fault.get()) {
             return Err(fault.into());
         }
         let SendFailure::Broken(error) = failure else { return Err(ForwardError::ResponseTimeout) };
-        let kind = error.kind;
-        let answered = error.answered;
         // Not a byte was written: on an idle connection that was closed meanwhile this says nothing about the
         // endpoint, and costs no try.
         if let Some(unsent) = error.unsent
             && (reused || self.spend(endpoint))
         {
-            self.fresh_only = true;
-            return Ok(*unsent);
+            *request = Some(*unsent);
+        } else if request.is_none() || error.answered || error.kind != SendErrorKind::Closed {
+            return Err(error.kind.into());
         }
-        match copy {
-            Some(copy) if !answered && kind == SendErrorKind::Closed => {
-                self.fresh_only = true;
-                Ok(copy)
-            }
-            _ => Err(kind.into()),
-        }
+        self.fresh_only = true;
+        Ok(())
     }
 
     /// Takes one try, where one is left and the budget has room.

@@ -25,3 +25,12 @@ pub(crate) fn limits() -> Limits {
 pub(crate) fn snapshot(origins: &[&str]) -> Snapshot {
     compiled(&format!("version = 1\nlegacy = \"monolith\"\n[upstreams.monolith]\nendpoints = {origins:?}\n"))
 }
+
+#[test]
+fn a_request_in_flight_stays_small() {
+    fn future<A, B, R>(_: impl Fn(A, B) -> R) -> usize {
+        size_of::<R>()
+    }
+    // Allocated with each connection, and moved with each request.
+    assert!(future(super::serve) < 3500, "{} bytes", future(super::serve));
+}

@@ -98,10 +98,11 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, pla
     })
     .await;
     let surplus = codec.into_parts().read_buf;
+    // What rarely follows is boxed: its room would be taken by every idle connection.
     match ended {
         Ended::Codec(Ok(())) => match client.tunnel.take() {
-            Some(tunnel) => run_tunnel(worker, tunnel, stream, surplus).await,
-            None if client.unread.get() => linger(stream).await,
+            Some(tunnel) => Box::pin(run_tunnel(worker, tunnel, stream, surplus)).await,
+            None if client.unread.get() => Box::pin(linger(stream)).await,
             None => {}
         },
         Ended::Codec(Err(error)) => {
@@ -114,18 +115,18 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, pla
             if client.broken.get() {
                 stream.reset_on_close();
             } else if error.is_parse() || client.unread.get() {
-                linger(stream).await;
+                Box::pin(linger(stream)).await;
             }
         }
         Ended::HeadTimeout => {
             client.local.recorder.limit(Limit::HeaderTimeout);
             forward::refused_by_codec(&client, StatusCode::REQUEST_TIMEOUT);
-            refuse(stream, TOO_LATE).await;
+            Box::pin(refuse(stream, TOO_LATE)).await;
         }
         Ended::HeadTooLarge => {
             client.local.recorder.limit(Limit::HeaderBytes);
             forward::refused_by_codec(&client, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-            refuse(stream, TOO_LARGE).await;
+            Box::pin(refuse(stream, TOO_LARGE)).await;
         }
         Ended::Idle => client.local.recorder.limit(Limit::IdleTimeout),
         Ended::Cut => {}
