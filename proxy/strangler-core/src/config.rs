@@ -128,14 +128,16 @@ pub fn server_of(main: &SourceText, options: &LoadOptions<'_>) -> Server {
     let empty = Table::default();
     let document = documents.first().and_then(|document| document.root.get("server"));
     let mut written = document.and_then(|entry| entry.value.as_table()).unwrap_or(&empty).clone();
-    // A key that cannot be read gives way to its built-in value.
+    // A key that cannot be read gives way to its built-in value. Each is tried by itself: what was told of it
+    // before, or is one problem too many, would not be told again.
     written.entries.retain(|entry| {
-        let before = context.count();
-        server::server(&context, &defaults, &Table { entries: vec![entry.clone()] });
+        let alone = Context::new(Files::new(defaults::TEXT, &sources), *options);
+        server::server(&alone, &defaults, &Table { entries: vec![entry.clone()] });
         // These two are about what is missing beside a readable value.
-        !context.any_since(before, |problem| {
-            ![code::PUBLIC_ADMIN, code::INSECURE_PUBLIC_URL].contains(&problem.code)
-        })
+        !context.is_distrusted(entry.value.span)
+            && !alone.any_since(0, |problem| {
+                ![code::PUBLIC_ADMIN, code::INSECURE_PUBLIC_URL].contains(&problem.code)
+            })
     });
     server::server(&context, &defaults, &written).server
 }

@@ -57,6 +57,15 @@ fn the_listing_cut_off_anywhere_is_read() {
     }
 }
 
+#[test]
+fn a_server_key_with_a_broken_variable_gives_way_to_its_built_in_value() {
+    let built_in = config::server_of(&main_file("version = 1\n"), &options());
+    for line in [r#"listen = "${A""#, r#"listen = ["${A"]"#, r#"data_dir = "${UNSET}""#, r#"admin = "${}""#] {
+        let server = config::server_of(&main_file(&format!("version = 1\n[server]\n{line}\n")), &options());
+        assert_eq!(server, built_in, "{line}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 

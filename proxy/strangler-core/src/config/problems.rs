@@ -83,6 +83,11 @@ impl<'t, 'o> Context<'t, 'o> {
         self.unexpanded.borrow_mut().insert(value);
     }
 
+    /// Whether a value's variables could not all be replaced.
+    pub(super) fn is_distrusted(&self, value: Span) -> bool {
+        self.unexpanded.borrow().contains(&value)
+    }
+
     /// Takes a problem down; a problem of a shared default that is met once per slice is one problem.
     pub(super) fn report(&self, problem: Problem) {
         let about_variables = [code::UNSET_VARIABLE, code::BAD_PLACEHOLDER].contains(&problem.code);

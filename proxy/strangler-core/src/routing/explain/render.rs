@@ -10,7 +10,8 @@ impl Explanation {
         let mut text = String::new();
         // Writing to a String cannot fail.
         self.write(&mut text).unwrap_or_default();
-        text
+        // What was asked may hold C1 controls, which are UTF-8 and which a terminal obeys.
+        text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
     }
 
     fn write(&self, to: &mut String) -> fmt::Result {

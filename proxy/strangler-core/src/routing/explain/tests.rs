@@ -372,3 +372,19 @@ fn a_canary_tells_bucket_source_and_share_and_a_retreat_both_phases() {
     "#]]
     .assert_eq(&text);
 }
+
+#[test]
+fn a_path_with_c1_controls_writes_no_escapes_to_the_terminal() {
+    let snapshot = snapshot(&[]);
+    let view = RequestView {
+        method: "GET",
+        host: "h",
+        path: "/a\u{9b}31m",
+        query: None,
+        headers: &http::HeaderMap::new(),
+        client_ip: None,
+    };
+    let shown = explain(&snapshot, &view, Facts::NONE).render_text();
+    assert!(shown.contains("/a\u{fffd}31m"), "{shown}");
+    assert!(!shown.contains('\u{9b}'), "{shown:?}");
+}
