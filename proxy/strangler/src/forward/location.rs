@@ -96,13 +96,19 @@ fn is_name(name: &str, authority: &str) -> bool {
     name.eq_ignore_ascii_case(authority) || split(name).0.eq_ignore_ascii_case(split(authority).0)
 }
 
-/// Host without brackets, and port.
+/// Host without brackets, and port. Only an IPv6 address stands in brackets, and only in a pair of them.
 fn split(authority: &str) -> (&str, Option<u16>) {
-    let (host, port) = match authority.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
-        Some((host, Ok(port))) => (host, Some(port)),
-        _ => (authority, None),
-    };
-    (host.trim_start_matches('[').trim_end_matches(']'), port)
+    let numbered = authority
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let (host, port) = numbered.map_or((authority, None), |(host, port)| (host, Some(port)));
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match literal.filter(|address| address.contains(':')) {
+        Some(address) => (address, port),
+        None if host.contains(':') => (authority, None),
+        None => (host, port),
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +147,9 @@ mod tests {
             "",
             "http://10.1.1.1/a",
             "http://10.1.1.1:80001/a",
+            "http://10.1.1.1:+8000/a",
+            "http://[10.1.1.1:8000/a",
+            "http://[10.1.1.1]:8000/a",
             "https://10.1.1.1:8000/a",
             "http://other.example:8000/",
             "mailto:a@b",
