@@ -23,7 +23,7 @@ use crate::forward::local::Local;
 use crate::live::Live;
 use crate::telemetry::{Limit, Side, Telemetry};
 
-/// Pause after accepting failed for want of descriptors or memory.
+/// Pause after accepting failed, usually for want of descriptors or memory.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often a thread at `limits.connections` looks whether a place is free.
@@ -155,34 +155,39 @@ async fn sweep(worker: Rc<Worker>) {
 /// Accepts until the thread is told to stop, and then what the kernel had already accepted.
 async fn accept(worker: Rc<Worker>, listener: TcpListener, mut stage: watch::Receiver<Stage>) {
     loop {
-        let place = tokio::select! {
-            biased;
-            _stop = stage.wait_for(|stage| *stage != Stage::Serving) => break,
-            place = worker.place() => place,
-        };
         let accepted = tokio::select! {
             biased;
             _stop = stage.wait_for(|stage| *stage != Stage::Serving) => break,
             accepted = listener.accept() => accepted,
         };
-        match accepted {
-            Ok((tcp, peer)) => worker.serve(tcp, peer, place),
-            Err(error) if is_exhausted(&error) => {
-                worker.local.recorder.limit(Limit::Descriptors);
-                drop(place);
-                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+        let (tcp, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // A connection that ended before it was accepted says nothing; anything else may last.
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    if is_exhausted(&error) {
+                        worker.local.recorder.limit(Limit::Descriptors);
+                    }
+                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                }
+                continue;
             }
-            // The connection ended before it was accepted.
-            Err(_gone) => drop(place),
-        }
+        };
+        // A place is taken only for a connection that is there: one that this thread holds ready could be the
+        // last, while the next connection comes to another thread.
+        let place = tokio::select! {
+            biased;
+            place = worker.place() => place,
+            _stop = stage.wait_for(|stage| *stage != Stage::Serving) => Place::beyond_the_limit(&worker),
+        };
+        worker.serve(tcp, peer, place);
     }
     let Ok(listener) = listener.into_std() else { return };
     while let Ok((tcp, peer)) = listener.accept() {
-        if let Some(place) = Place::take(&worker, u64::MAX)
-            && tcp.set_nonblocking(true).is_ok()
+        if tcp.set_nonblocking(true).is_ok()
             && let Ok(tcp) = TcpStream::from_std(tcp)
         {
-            worker.serve(tcp, peer, place);
+            worker.serve(tcp, peer, Place::beyond_the_limit(&worker));
         }
     }
 }
@@ -240,7 +245,7 @@ impl Worker {
     }
 }
 
-/// A client connection's place, from before it is accepted until it is gone.
+/// A client connection's place, until it is gone.
 pub(super) struct Place {
     worker: Rc<Worker>,
     id: Option<u64>,
@@ -253,6 +258,12 @@ impl Place {
             return None;
         }
         Some(Place { worker: Rc::clone(worker), id: None })
+    }
+
+    /// For what was accepted before a drain began.
+    fn beyond_the_limit(worker: &Rc<Worker>) -> Place {
+        worker.open.fetch_add(1, Ordering::Relaxed);
+        Place { worker: Rc::clone(worker), id: None }
     }
 
     /// There is a connection.

@@ -155,6 +155,20 @@ fn accepting_pauses_above_the_limit_of_connections() {
 }
 
 #[test]
+fn every_place_can_be_taken_whichever_thread_a_connection_comes_to() {
+    let origin = Origin::new();
+    let snapshot = legacy_with(&[origin.address()], "", "[limits]\nconnections = 3");
+    let proxy = Proxy::start_with(snapshot, 4);
+    for _ in 0..10 {
+        let mut clients: Vec<_> = (0..3).map(|_| proxy.connect()).collect();
+        for client in &mut clients {
+            client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(status(&client.head()), 200);
+        }
+    }
+}
+
+#[test]
 fn counts_and_gauges_follow_connections() {
     let origin = Origin::new();
     let proxy = limited(&origin, "", "");
