@@ -4,7 +4,7 @@
 //! Refuses files and the environment itself: texts and values are arguments.
 
 //!
-//! The order of reading: [`source`] (texts and places) → `document` (TOML with spans, variables expanded) →
+//! The order of reading: `source` (texts and places) → `document` (TOML with spans, variables expanded) →
 //! `defaults` (layers merged) → typed readers per table → `check` (what needs the whole) → `load` (compiled).
 
 mod check;

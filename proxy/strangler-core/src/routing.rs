@@ -1,7 +1,7 @@
 //! Where a request goes, and why.
 //!
-//! Owns lookup on a snapshot, [`decide`], its explanation, and what differs between two snapshots.
-//! `explain`, `plan` and live traffic call the same [`decide`].
+//! Owns lookup on a snapshot, [`decide()`], its explanation, and what differs between two snapshots.
+//! `explain`, `plan` and live traffic call the same [`decide()`].
 
 pub mod cohort;
 pub mod decide;

@@ -1,7 +1,7 @@
 //! The match text of a route: `[METHOD[,METHOD…]] [HOST]/PATH`.
 //!
 //! Owns its parsed form, whether one path matches it, and the elements it names. Refuses precedence (see
-//! [`super::specificity`]) and lookup among many (see [`super::index`]).
+//! [`super::specificity`]) and lookup among many (see `index`).
 
 mod parse;
 

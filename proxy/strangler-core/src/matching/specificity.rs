@@ -1,6 +1,6 @@
 //! The order among routes that match one request: most specific wins.
 //!
-//! Owns the ordered summary of a route. The trie in [`super::index`] walks in this order; explanations and
+//! Owns the ordered summary of a route. The trie in `index` walks in this order; explanations and
 //! ties compare summaries.
 
 use super::pattern::{Element, HostPattern, ParamKind, Pattern};

@@ -56,20 +56,21 @@ pub fn lost_writers(old: &Snapshot, new: &Snapshot) -> Vec<LostWriter> {
             lost.entry((found.slice.clone(), found.route.clone())).or_insert(found);
         }
     };
-    for (pattern, when) in &changed {
-        for probe in probes(pattern, when, None, &names) {
+    for change in &changed {
+        for probe in probes(change.pattern, change.when, None, &names) {
             try_probe(&probe);
         }
     }
     let excepts =
         [old, new].into_iter().flat_map(|snapshot| &snapshot.slices).flat_map(|slice| &slice.except);
-    let partners: Changed<'_> = owners
+    let partners: Vec<(&Pattern, &Predicates)> = owners
         .iter()
         .map(|owner| (&owner.pattern, &owner.when))
         .chain(excepts.map(|except| (except, &ALWAYS)))
         .collect();
-    if changed.len().saturating_mul(partners.len()) <= PAIRS_MAX {
-        for (pattern, when) in &changed {
+    let takers: Vec<&Changed<'_>> = changed.iter().filter(|change| change.may_take).collect();
+    if takers.len().saturating_mul(partners.len()) <= PAIRS_MAX {
+        for Changed { pattern, when, .. } in takers {
             for partner in partners.iter().filter(|partner| partner.0 != *pattern) {
                 for probe in probes(pattern, when, Some(*partner), &names) {
                     try_probe(&probe);
@@ -111,25 +112,44 @@ fn unsafe_methods(pattern: &Pattern, effect: Option<Effect>) -> Vec<&str> {
 static ALWAYS: Predicates =
     Predicates { headers: Vec::new(), cookies: Vec::new(), query: Vec::new(), accept: None };
 
-type Changed<'a> = Vec<(&'a Pattern, &'a Predicates)>;
+/// A pattern that does not decide in both snapshots as it did.
+struct Changed<'a> {
+    pattern: &'a Pattern,
+    when: &'a Predicates,
+    /// Whether what it newly wins may go to legacy unsaid: then its overlaps with others matter as well. What an
+    /// old pattern no longer wins shows in the pattern itself.
+    may_take: bool,
+}
 
-/// Patterns of either snapshot that do not decide in both as they did.
-fn changed_patterns<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Changed<'a> {
-    let mut changed = Changed::new();
+/// Patterns of either snapshot that do not decide in both as they did, each once.
+fn changed_patterns<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Vec<Changed<'a>> {
+    let mut changed = Vec::new();
     for (here, there) in [(old, new), (new, old)] {
+        let is_new = std::ptr::eq(here, new);
         let by_id: HashMap<&str, &Route> =
             there.routes.iter().map(|route| (&*route.id, route.as_ref())).collect();
         for route in &here.routes {
-            let same = by_id.get(&*route.id).is_some_and(|other| same_route(here, route, there, other));
-            if !same {
-                changed.push((&route.pattern, &route.when));
+            let other = by_id.get(&*route.id);
+            if other.is_some_and(|other| same_route(here, route, there, other)) {
+                continue;
             }
+            let in_both =
+                other.is_some_and(|other| other.pattern == route.pattern && other.when == route.when);
+            if in_both && !is_new {
+                continue;
+            }
+            let may_take = is_new && !states_another_writer(here.slice(route.slice));
+            changed.push(Changed { pattern: &route.pattern, when: &route.when, may_take });
         }
         let by_name: HashMap<&str, &Slice> =
             there.slices.iter().map(|slice| (&*slice.name, slice.as_ref())).collect();
         for slice in &here.slices {
             if by_name.get(&*slice.name).is_none_or(|other| other.except != slice.except) {
-                changed.extend(slice.except.iter().map(|pattern| (pattern, &ALWAYS)));
+                changed.extend(slice.except.iter().map(|pattern| Changed {
+                    pattern,
+                    when: &ALWAYS,
+                    may_take: is_new,
+                }));
             }
         }
     }
