@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::live::Live;
 use crate::telemetry::Telemetry;
@@ -52,6 +52,7 @@ impl Server {
         let open = Arc::new(AtomicU64::new(0));
         // This process's name in `Via`, so that a loop is told from a chain of proxies.
         let name: Arc<str> = Arc::from(format!("strangler-{:08x}", fastrand::u32(..)));
+        let wanted = Arc::new(Notify::new());
         let mut ended = Vec::with_capacity(workers);
         for (index, listeners) in sockets.into_iter().enumerate() {
             let (sender, receiver) = oneshot::channel();
@@ -64,6 +65,7 @@ impl Server {
                     telemetry: Arc::clone(telemetry),
                     open: Arc::clone(&open),
                     name: Arc::clone(&name),
+                    wanted: Arc::clone(&wanted),
                     stage: watcher.clone(),
                 },
                 sender,

@@ -153,6 +153,7 @@ impl Tries<'_> {
     /// Waits, at most for the time a connection may take, until another request gives one up.
     async fn wait_for_place(&self, endpoint: &Arc<EndpointState>) -> Result<Place, ForwardError> {
         let _starved = Starved::new(endpoint);
+        self.client.local.wanted.notify_waiters();
         let until = Instant::now() + self.timeouts.connect;
         while Instant::now() < until {
             tokio::time::sleep(STARVED_LOOK).await;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue};
+use tokio::sync::Notify;
 
 use super::tunnel::Tunnel;
 use crate::live::{Live, Reader, Running};
@@ -24,6 +25,8 @@ pub(crate) struct Local {
     pinned: RefCell<Pin>,
     pub(crate) pool: Pool,
     pub(crate) resolver: Resolver,
+    /// Tells every thread that a request waits for a place under `max_connections`.
+    pub(crate) wanted: Arc<Notify>,
     pub(crate) recorder: Rc<Recorder>,
     /// `1.1 NAME`, as appended to `Via`, with this process's name.
     pub(crate) via: HeaderValue,
@@ -33,7 +36,7 @@ pub(crate) struct Local {
 
 impl Local {
     /// `name` is this process's pseudonym in `Via`: a token.
-    pub(crate) fn new(live: &Live, telemetry: &Arc<Telemetry>, name: &str) -> Local {
+    pub(crate) fn new(live: &Live, telemetry: &Arc<Telemetry>, name: &str, wanted: Arc<Notify>) -> Local {
         let via = HeaderValue::from_str(&format!("1.1 {name}"))
             .unwrap_or_else(|_| HeaderValue::from_static("1.1 strangler"));
         Local {
@@ -41,6 +44,7 @@ impl Local {
             pinned: RefCell::new(Rc::new(live.pin())),
             pool: Pool::default(),
             resolver: Resolver::default(),
+            wanted,
             recorder: Rc::new(telemetry.recorder()),
             via,
             spare: RefCell::default(),

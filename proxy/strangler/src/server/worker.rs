@@ -54,6 +54,8 @@ pub(super) struct WorkerSetup {
     /// Client connections over all threads.
     pub(super) open: Arc<AtomicU64>,
     pub(super) name: Arc<str>,
+    /// See [`Local::wanted`].
+    pub(super) wanted: Arc<Notify>,
     pub(super) stage: watch::Receiver<Stage>,
 }
 
@@ -96,9 +98,9 @@ fn die(name: &str, why: &str) {
 }
 
 async fn run(setup: WorkerSetup) -> io::Result<u64> {
-    let WorkerSetup { listeners, live, telemetry, open, name, mut stage, .. } = setup;
+    let WorkerSetup { listeners, live, telemetry, open, name, wanted, mut stage, .. } = setup;
     let worker = Rc::new(Worker {
-        local: Rc::new(Local::new(&live, &telemetry, &name)),
+        local: Rc::new(Local::new(&live, &telemetry, &name, wanted)),
         open,
         draining: Cell::new(false),
         cut: Cell::new(false),
@@ -144,11 +146,15 @@ async fn run(setup: WorkerSetup) -> io::Result<u64> {
     Ok(left)
 }
 
-/// Closes upstream connections that were idle for too long.
+/// Closes upstream connections that were idle for too long, or that another thread waits for.
 async fn sweep(worker: Rc<Worker>) {
     loop {
-        tokio::time::sleep(SWEEP).await;
+        let mut wanted = std::pin::pin!(worker.local.wanted.notified());
+        // From here on, nothing that is wanted while this thread looks is missed.
+        wanted.as_mut().enable();
         worker.local.pool.sweep(Instant::now());
+        // Elapsed or wanted, it is time to look again.
+        drop(tokio::time::timeout(SWEEP, wanted).await);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ struct Idle {
 /// What one thread keeps about one endpoint.
 #[derive(Debug, Default)]
 struct Shelf {
+    /// Known as soon as there is a connection.
+    endpoint: Option<Arc<EndpointState>>,
     /// The most recently used last.
     idle: Vec<Idle>,
     window: Option<Instant>,
@@ -73,16 +76,17 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange is complete for at most `keep`.
-    pub(crate) fn put(&self, endpoint: &EndpointState, connection: Connection, keep: Duration) {
+    pub(crate) fn put(&self, endpoint: &Arc<EndpointState>, connection: Connection, keep: Duration) {
         // Whoever waits for a place under `max_connections` may be on another thread.
         if connection.is_closed() || keep.is_zero() || endpoint.starved.load(Ordering::Relaxed) > 0 {
             return;
         }
         let mut shelves = self.shelves.borrow_mut();
-        let idle = &mut shelves.entry(endpoint.id).or_default().idle;
-        if idle.len() < MAX_IDLE {
+        let shelf = shelves.entry(endpoint.id).or_default();
+        if shelf.idle.len() < MAX_IDLE {
+            shelf.endpoint.get_or_insert_with(|| Arc::clone(endpoint));
             let since = Instant::now();
-            idle.push(Idle { connection, since, until: since + keep });
+            shelf.idle.push(Idle { connection, since, until: since + keep });
         }
     }
 
@@ -102,16 +106,17 @@ impl Pool {
         fits
     }
 
-    /// Closes what is idle for too long, or was closed by its upstream. Returns how many are left.
-    pub(crate) fn sweep(&self, now: Instant) -> usize {
-        let mut left = 0;
+    /// Closes what is idle for too long, was closed by its upstream, or keeps another thread waiting.
+    pub(crate) fn sweep(&self, now: Instant) {
         let mut shelves = self.shelves.borrow_mut();
         shelves.retain(|_, shelf| {
+            let wanted = |endpoint: &Arc<EndpointState>| endpoint.starved.load(Ordering::Relaxed) > 0;
+            if shelf.endpoint.as_ref().is_some_and(wanted) {
+                shelf.idle.clear();
+            }
             shelf.idle.retain(|idle| now < idle.until && !idle.connection.is_closed());
-            left += shelf.idle.len();
             let quiet = shelf.window.is_none_or(|at| now.saturating_duration_since(at) >= BUDGET_WINDOW);
             !shelf.idle.is_empty() || !quiet
         });
-        left
     }
 }

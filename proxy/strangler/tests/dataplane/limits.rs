@@ -127,6 +127,17 @@ fn requests_wait_for_a_connection_under_max_connections() {
 }
 
 #[test]
+fn a_connection_that_is_idle_on_one_thread_makes_room_for_another() {
+    let address = Origin::new().serve(|_, _| b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let proxy = Proxy::start_with(legacy_with(&[address], "max_connections = 1", ""), 4);
+    for _ in 0..30 {
+        let mut client = proxy.connect();
+        client.send(GET);
+        assert_eq!(status(&client.head()), 200);
+    }
+}
+
+#[test]
 fn no_connection_in_time_under_max_connections_is_a_503() {
     let origin = Origin::new();
     let proxy = limited(&origin, "max_connections = 1\ntimeouts = { connect = \"100ms\" }", "");
