@@ -208,6 +208,9 @@ impl Tries<'_> {
     fn may_connect_again(&mut self, error: ForwardError, endpoint: &EndpointState, at: usize) -> bool {
         // Waiting for one endpoint twice as long as configured is no better answer.
         let elsewhere = self.upstream.endpoints.len() > 1 || error == ForwardError::ConnectRefused;
+        if error.retry() == Retry::Harmless {
+            endpoint.avoid();
+        }
         if error.retry() != Retry::Harmless || !elsewhere || !self.spend(endpoint) {
             return false;
         }

@@ -22,7 +22,12 @@ pub(crate) fn choose(upstream: &UpstreamState, balance: Balance, not: Option<usi
         }
         Balance::LeastRequests => two_choices(upstream),
     };
-    if Some(chosen) == not { (chosen + 1) % count } else { chosen }
+    let usable = |at: &usize| {
+        Some(*at) != not && upstream.endpoints.get(*at).is_some_and(|endpoint| !endpoint.is_avoided())
+    };
+    let around = || (0..count).map(|step| (chosen + step) % count);
+    // Where all are avoided, avoiding is no help.
+    around().find(usable).or_else(|| around().find(|at| Some(*at) != not)).unwrap_or(chosen)
 }
 
 fn two_choices(upstream: &UpstreamState) -> usize {
@@ -94,6 +99,16 @@ mod tests {
         let upstream = upstream(&[1, 1]);
         upstream.endpoints[0].in_flight.store(10, Ordering::Relaxed);
         assert!(share(&upstream, Balance::LeastRequests, 1) > 0.999);
+    }
+
+    #[test]
+    fn an_endpoint_where_nobody_answered_is_avoided_while_there_is_another() {
+        let upstream = upstream(&[1, 1, 1]);
+        upstream.endpoints[0].avoid();
+        assert!((0..100).all(|_| choose(&upstream, Balance::LeastRequests, None) != 0));
+        upstream.endpoints[1].avoid();
+        upstream.endpoints[2].avoid();
+        assert!(share(&upstream, Balance::RoundRobin, 0) > 0.3);
     }
 
     #[test]

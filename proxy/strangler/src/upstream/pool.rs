@@ -21,7 +21,7 @@ const UNSAFE_IDLE: Duration = Duration::from_secs(1);
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
 /// Retries that are always allowed per window, so that a quiet upstream has any.
-const BUDGET_FLOOR: u64 = 3;
+const BUDGET_FLOOR: u64 = 10;
 
 #[derive(Debug)]
 struct Idle {
@@ -94,8 +94,8 @@ impl Pool {
     pub(crate) fn allow_retry(&self, endpoint: &EndpointState, budget: Share, now: Instant) -> bool {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.entry(endpoint.id).or_default();
-        let started = *shelf.window.get_or_insert(now);
-        if now.saturating_duration_since(started) >= BUDGET_WINDOW {
+        // A share of the requests since the window began, not of all that ever were.
+        if shelf.window.is_none_or(|began| now.saturating_duration_since(began) >= BUDGET_WINDOW) {
             shelf.window = Some(now);
             shelf.requests = 0;
             shelf.retries = 0;

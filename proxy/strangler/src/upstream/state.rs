@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use http::HeaderValue;
 use strangler_core::snapshot::{Endpoint, Upstream};
@@ -39,10 +40,20 @@ pub struct EndpointState {
     pub connections: AtomicU32,
     /// Requests that wait for a connection because of `max_connections`, over all threads.
     pub(crate) starved: AtomicU32,
+    /// Until when others are preferred because nobody answered here, in milliseconds of the system's clock.
+    avoided_until: AtomicU64,
     /// Its authority, as `Host` carries it.
     pub(crate) authority: HeaderValue,
     /// Its host where that is an IP literal.
     pub(super) address: Option<IpAddr>,
+}
+
+/// How long an endpoint is avoided after nobody answered there: within two seconds of its return it is used.
+const AVOIDED_MILLIS: u64 = 1000;
+
+fn clock_millis() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl UpstreamState {
@@ -78,7 +89,20 @@ impl EndpointState {
             in_flight: AtomicU32::new(0),
             connections: AtomicU32::new(0),
             starved: AtomicU32::new(0),
+            avoided_until: AtomicU64::new(0),
         }
+    }
+
+    /// Nobody answered here: others are preferred for a moment, where there are others.
+    pub(crate) fn avoid(&self) {
+        self.avoided_until.store(clock_millis().saturating_add(AVOIDED_MILLIS), Ordering::Relaxed);
+    }
+
+    /// Whether others are preferred.
+    pub(super) fn is_avoided(&self) -> bool {
+        let until = self.avoided_until.load(Ordering::Relaxed);
+        // The clock may have been set back meanwhile.
+        until != 0 && (1..=AVOIDED_MILLIS).contains(&until.saturating_sub(clock_millis()))
     }
 
     /// Takes a place for a connection unless `limit` (0: none) are open.
