@@ -225,7 +225,8 @@ fn push_escape(to: &mut String, byte: u8) {
 }
 
 /// The form in which paths are compared: escapes of unreserved characters decoded, other escapes in upper
-/// case, bytes outside ASCII escaped. Never joins or splits elements, since `%2F` stays. Borrows where the
+/// case, bytes outside ASCII escaped; a path with an invalid escape keeps all of its escapes. The normal form of a
+/// normal form is itself. Never joins or splits elements, since `%2F` stays. Borrows where the
 /// path has neither `%` nor a byte outside ASCII.
 pub fn normal(path: &str) -> Cow<'_, str> {
     normal_seen(path, Seen::in_path(path))
@@ -236,12 +237,14 @@ pub(super) fn normal_seen(path: &str, seen: Seen) -> Cow<'_, str> {
     if !seen.any(Seen::PERCENT | Seen::NOT_ASCII) {
         return Cow::Borrowed(path);
     }
+    // Beside an invalid escape nothing is decoded: `%%34%31` would become `%41`, and then `A`.
+    let decodes = path.split('%').skip(1).all(|after| escaped_byte(after.as_bytes()).is_some());
     let mut to = String::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [byte, after @ ..] = rest {
         rest = after;
         match (byte, escaped_byte(after)) {
-            (b'%', Some(escaped)) => {
+            (b'%', Some(escaped)) if decodes => {
                 if is_unreserved(escaped) {
                     to.push(char::from(escaped));
                 } else {
@@ -375,6 +378,7 @@ mod tests {
             ("/a@b", "/a@b"),
             ("/a%40b", "/a%40b"),
             ("/%zz%", "/%zz%"),
+            ("/%%34%31", "/%%34%31"),
             ("/%2561", "/%2561"),
         ];
         for (path, wanted) in table {

@@ -1,4 +1,4 @@
-//! The limits of DESIGN section 3, on both sides of each, and time-outs towards both sides.
+//! The limits of what is taken from clients, on both sides of each, and time-outs towards both sides.
 
 use std::time::Duration;
 

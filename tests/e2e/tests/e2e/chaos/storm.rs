@@ -29,7 +29,7 @@ const STEPS: u32 = 60;
 /// Requests that must all be answered with 200 once everything is well again.
 const CALM: u32 = 40;
 
-/// How soon that must be (DESIGN, forwarding: recovery).
+/// How soon that must be.
 const RECOVERY: Duration = Duration::from_secs(2);
 
 /// What happened, for people.
