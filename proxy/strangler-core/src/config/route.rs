@@ -229,7 +229,8 @@ pub(super) fn pattern(context: &Context<'_, '_>, item: Item<'_, '_>, rules: Path
         return None;
     }
     let span = inside(context, item.value.span, &text.value, error.span);
-    context.report(Problem::new(code::BAD_MATCH, span, error.message).maybe_help(error.help));
+    let help = error.help.unwrap_or_else(|| "write [METHOD] [HOST]/PATH, such as GET /products/{id}".into());
+    context.report(Problem::new(code::BAD_MATCH, span, error.message).help(help));
     None
 }
 

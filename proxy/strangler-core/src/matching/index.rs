@@ -147,8 +147,9 @@ impl Index {
             at = self.child(at, element);
         }
         let rules = pattern.rules;
+        let has_params = pattern.elements().iter().any(|element| matches!(element, Element::Param { .. }));
         let stricter = (self.keys.case_insensitive && !rules.case_insensitive)
-            || (self.keys.matrix_ignored && !rules.matrix_ignored);
+            || (self.keys.matrix_ignored && (!rules.matrix_ignored || has_params));
         let candidate = Candidate {
             id,
             methods: pattern.methods().clone(),
@@ -282,12 +283,17 @@ impl Lookup<'_> {
             {
                 return Some(found);
             }
-            if let Some(child) = node.named
-                && let Some(found) = self.walk(child, after)
-            {
-                return Some(found);
-            }
-        } else if after.is_none()
+        }
+        // Of an element that is nothing but parameters (`/;x=1`) nothing is left where some pattern ignores them; to
+        // the others it is not empty. Who may take it is seen at the leaf.
+        if (!element.is_empty() || self.index.keys.matrix_ignored)
+            && let Some(child) = node.named
+            && let Some(found) = self.walk(child, after)
+        {
+            return Some(found);
+        }
+        if element.is_empty()
+            && after.is_none()
             && let Some(found) = self.first(&node.ends, true)
         {
             return Some(found);

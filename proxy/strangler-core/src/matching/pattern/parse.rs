@@ -290,7 +290,10 @@ fn parse_element(part: Part<'_>, rules: PathRules) -> Result<Element, PatternErr
         );
     }
     if text.chars().any(char::is_control) {
-        return part.fails("a path has no control characters".into(), "");
+        return part.fails(
+            "a path has no control characters".into(),
+            "escape it, such as %09 for a tab, or take it out",
+        );
     }
     if let Some(ambiguity) = path::ambiguity(text) {
         return part.fails(

@@ -262,6 +262,12 @@ fn slices_of_different_path_rules_share_the_table() {
     routes.check("GET h/Same", "");
     routes.check("GET h/m;a/7;b", "/m/{id:int}");
     routes.check("GET h/7;b/x", "");
+    // An element of parameters only is an element to those that read them, and none to those that do not.
+    let beside = Routes::of(&["/o/{id}/x"]).and("/m/{id}/x", matrix, Predicates::default(), 0);
+    beside.check("GET h/o/;/x", "/o/{id}/x");
+    beside.check("GET h/o//x", "");
+    beside.check("GET h/m/;/x", "");
+    beside.check("GET h/m/1;/x", "/m/{id}/x");
     // Equally specific up to the second element, whichever rules the first is read by.
     let routes = Routes::of(&["/pay/{id}"]).and("/Pay/7", insensitive, Predicates::default(), 0);
     routes.check("GET h/pay/7", "/Pay/7");
