@@ -146,7 +146,7 @@ async fn haproxy(arguments: &Arguments, origin: SocketAddr, folder: &Path) -> Re
     let Some(program) = installed("haproxy") else { return Ok(None) };
     let address = free_address()?;
     let text = format!(
-        "global\n  nbthread 1\n  maxconn 20000\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client 75s\n  \
+        "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client 75s\n  \
          timeout server 60s\n  http-reuse always\n  option forwardfor\n  unique-id-format %{{+X}}o%ci%cp%rt\n  \
          unique-id-header x-request-id\nfrontend f\n  bind {address}\n  http-request set-header X-Forwarded-Proto http\n  \
          http-request set-header X-Forwarded-Host %[req.hdr(host)]\n  default_backend b\nbackend b\n  server o {origin}\n"
