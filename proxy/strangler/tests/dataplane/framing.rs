@@ -7,10 +7,7 @@ use crate::support::{Origin, Proxy, Wire, header, lines, status};
 fn exchange(request: &str, answer: &str, ends: bool) -> (Wire, Option<Wire>) {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send(request);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (client, mut upstream) = proxy.asks(&origin, request);
     upstream.send(answer);
     // The proxy must outlive what the client reads of it.
     std::mem::forget(proxy);
@@ -207,10 +204,7 @@ fn equal_repeated_lengths_are_made_one() {
 fn surplus_bytes_never_reach_another_answer() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     upstream.send(
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
     );

@@ -38,10 +38,7 @@ fn a_drain_finishes_what_is_in_flight_and_closes_what_is_idle() {
     let mut idle = proxy.connect();
     idle.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
     idle.head();
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     let drain = proxy.drain(Duration::from_secs(20));
     idle.ended();
     poll(|| std::net::TcpStream::connect(proxy.address).is_err().then_some(())).expect("no more connections");
@@ -57,10 +54,7 @@ fn a_drain_finishes_what_is_in_flight_and_closes_what_is_idle() {
 fn a_drain_cuts_what_does_not_finish_within_its_grace() {
     let origin = Origin::new();
     let mut proxy = Proxy::start_with(legacy(origin.address()), 2);
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     assert_eq!(proxy.drain(Duration::from_millis(100)).join().unwrap(), 1);
     client.ended();
     upstream.ended();

@@ -28,10 +28,7 @@ fn a_head_that_dribbles_is_answered_408() {
 fn a_second_head_that_dribbles_is_answered_408_too() {
     let origin = Origin::new();
     let proxy = limited(&origin, "", "header_timeout = \"300ms\"");
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     upstream.send("HTTP/1.1 204 No Content\r\n\r\n");
     client.head();
     client.send("GET");
@@ -44,10 +41,7 @@ fn a_connection_without_a_request_is_closed_in_silence() {
     let origin = Origin::new();
     let proxy = limited(&origin, "", "header_timeout = \"100ms\"\nidle_timeout = \"200ms\"");
     proxy.connect().ended();
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     assert!(client.is_silent(Duration::from_millis(400)), "a request in flight is not idle");
     upstream.send("HTTP/1.1 204 No Content\r\n\r\n");
     client.head();
@@ -58,10 +52,7 @@ fn a_connection_without_a_request_is_closed_in_silence() {
 fn an_upstream_that_does_not_answer_is_a_gateway_timeout() {
     let origin = Origin::new();
     let proxy = limited(&origin, "timeouts = { response = \"200ms\" }", "");
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     let (head, _) = client.message();
     assert_eq!(status(&head), 504);
     assert_eq!(header(&head, "proxy-status"), Some("strangler; error=http_response_timeout"));
@@ -77,10 +68,7 @@ fn an_upstream_that_does_not_answer_is_a_gateway_timeout() {
 fn an_answer_that_stalls_breaks_off() {
     let origin = Origin::new();
     let proxy = limited(&origin, "timeouts = { idle = \"200ms\" }", "");
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
     let (all, _) = client.rest();
     assert!(all.ends_with("1\r\nx\r\n"), "{all}");
@@ -91,10 +79,7 @@ fn an_answer_that_stalls_breaks_off() {
 fn requests_above_max_in_flight_are_told_to_come_back() {
     let origin = Origin::new();
     let proxy = limited(&origin, "max_in_flight = 1", "");
-    let mut first = proxy.connect();
-    first.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut first, mut upstream) = proxy.asks(&origin, GET);
     let mut second = proxy.connect();
     second.send(GET);
     let (head, _) = second.message();
@@ -110,10 +95,7 @@ fn requests_above_max_in_flight_are_told_to_come_back() {
 fn requests_wait_for_a_connection_under_max_connections() {
     let origin = Origin::new();
     let proxy = limited(&origin, "max_connections = 1\ntimeouts = { connect = \"5s\" }", "");
-    let mut first = proxy.connect();
-    first.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut first, mut upstream) = proxy.asks(&origin, GET);
     let mut second = proxy.connect();
     second.send(GET);
     assert!(second.is_silent(Duration::from_millis(100)));
@@ -141,10 +123,7 @@ fn a_connection_that_is_idle_on_one_thread_makes_room_for_another() {
 fn no_connection_in_time_under_max_connections_is_a_503() {
     let origin = Origin::new();
     let proxy = limited(&origin, "max_connections = 1\ntimeouts = { connect = \"100ms\" }", "");
-    let mut first = proxy.connect();
-    first.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (_first, _upstream) = proxy.asks(&origin, GET);
     let mut second = proxy.connect();
     second.send(GET);
     let (head, _) = second.message();
@@ -194,10 +173,7 @@ fn counts_and_gauges_follow_connections() {
         })
         .unwrap_or_else(|| panic!("no {line}"));
     };
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     metric("strangler_connections{side=\"client\"} 1");
     metric("strangler_connections{side=\"upstream\"} 1");
     upstream.send("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");

@@ -60,10 +60,7 @@ fn header_case_order_and_repetitions_stay_in_both_directions() {
 fn an_event_stream_is_passed_on_piece_by_piece() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send("GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, "GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
     upstream.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
     assert_eq!(status(&client.head()), 200);
     for _ in 0..3 {

@@ -14,10 +14,7 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
 fn a_safe_request_on_a_connection_that_closes_unanswered_is_sent_once_more() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     client.head();
     client.send("GET /x HTTP/1.1\r\nHost: a\r\nX-CASE: Kept\r\n\r\n");
@@ -43,10 +40,7 @@ fn a_safe_request_on_a_connection_that_closes_unanswered_is_sent_once_more() {
 fn an_answer_that_has_begun_is_not_asked_for_again() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     client.head();
     client.send(GET);
@@ -98,10 +92,7 @@ fn an_unsafe_request_takes_no_connection_that_the_upstream_has_closed() {
 fn an_unsafe_request_takes_no_connection_that_was_idle_for_a_second() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, GET);
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     client.head();
     assert!(upstream.is_silent(Duration::from_millis(1050)));

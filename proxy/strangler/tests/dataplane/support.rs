@@ -243,6 +243,15 @@ impl Proxy {
         Wire::connect(self.address)
     }
 
+    /// A client that has sent `request`, and the origin's end of it, its head read.
+    pub fn asks(&self, origin: &Origin, request: impl AsRef<[u8]>) -> (Wire, Wire) {
+        let mut client = self.connect();
+        client.send(request);
+        let mut upstream = origin.accept();
+        upstream.head();
+        (client, upstream)
+    }
+
     /// Publishes another configuration.
     pub fn reload(&self, snapshot: Snapshot) {
         let next = self.live.pin().next(Arc::new(snapshot));

@@ -48,10 +48,7 @@ fn an_accepted_upgrade_is_a_tunnel_that_survives_reloads_and_half_closes() {
 fn bytes_right_behind_the_heads_are_not_lost() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send(format!("{UPGRADE}early"));
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, format!("{UPGRADE}early"));
     upstream.send(format!("{ACCEPTED}hello"));
     client.head();
     client.expect("hello");
@@ -62,10 +59,7 @@ fn bytes_right_behind_the_heads_are_not_lost() {
 fn a_refused_upgrade_is_an_answer_like_any_other() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send(UPGRADE);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, UPGRADE);
     upstream.send(
         "HTTP/1.1 426 Upgrade Required\r\nUpgrade: other\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n",
     );
@@ -79,10 +73,7 @@ fn a_refused_upgrade_is_an_answer_like_any_other() {
 fn a_switch_to_something_else_than_was_asked_is_a_bad_gateway() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send(UPGRADE);
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, UPGRADE);
     upstream.send(ACCEPTED.replace("websocket", "irc"));
     let head = client.head();
     assert_eq!(status(&head), 502);

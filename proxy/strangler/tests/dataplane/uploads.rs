@@ -158,10 +158,8 @@ fn a_body_is_not_asked_for_before_the_upstream_wants_it() {
 fn an_upstream_that_knows_no_100_gets_the_body_after_a_moment() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy
+        .asks(&origin, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     client.expect("HTTP/1.1 100 Continue\r\n\r\n").send("abc");
     upstream.expect("abc");
 }
@@ -170,10 +168,8 @@ fn an_upstream_that_knows_no_100_gets_the_body_after_a_moment() {
 fn an_early_final_answer_is_relayed_and_the_body_never_asked_for() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy
+        .asks(&origin, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     upstream.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno");
     let (head, body) = client.message();
     assert_eq!((status(&head), &body[..]), (417, &b"no"[..]));
@@ -186,10 +182,8 @@ fn an_early_final_answer_is_relayed_and_the_body_never_asked_for() {
 fn an_early_answer_during_an_upload_is_read_by_a_client_that_still_sends() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) =
+        proxy.asks(&origin, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
     upstream.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
     for _ in 0..10 {
         client.send("x".repeat(10_000));
@@ -202,10 +196,7 @@ fn an_early_answer_during_an_upload_is_read_by_a_client_that_still_sends() {
 fn a_client_that_leaves_cancels_the_upstream_request_at_once() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (client, mut upstream) = proxy.asks(&origin, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     drop(client);
     upstream.ended();
     proxy.counted(499);
@@ -215,10 +206,7 @@ fn a_client_that_leaves_cancels_the_upstream_request_at_once() {
 fn a_client_that_leaves_in_the_middle_of_an_answer_is_noticed() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
     upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
     client.head();
     client.expect("1\r\nx\r\n");
@@ -231,10 +219,7 @@ fn a_client_that_leaves_in_the_middle_of_an_answer_is_noticed() {
 fn a_slow_reader_holds_the_upstream_back() {
     let origin = Origin::new();
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.connect();
-    client.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut upstream = origin.accept();
-    upstream.head();
+    let (mut client, mut upstream) = proxy.asks(&origin, "GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
     client.head();
     upstream.stream.set_nonblocking(true).unwrap();
