@@ -11,6 +11,23 @@ use http::{HeaderMap, HeaderName};
 
 use super::path::{self, Ambiguity, Seen};
 
+/// Header lines, however a parser keeps them.
+pub trait HeaderLines: std::fmt::Debug {
+    /// The value of the line of this name that `before` lines of the same name precede.
+    fn line(&self, name: &HeaderName, before: usize) -> Option<&[u8]>;
+}
+
+impl HeaderLines for HeaderMap {
+    fn line(&self, name: &HeaderName, before: usize) -> Option<&[u8]> {
+        self.get_all(name).iter().nth(before).map(http::HeaderValue::as_bytes)
+    }
+}
+
+/// The values of all lines of a name, in order.
+fn lines<'a>(headers: &'a dyn HeaderLines, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    (0..).map_while(move |before| headers.line(name, before))
+}
+
 /// One request as routing sees it; borrowed from the parsed head.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'a> {
@@ -23,7 +40,7 @@ pub struct RequestView<'a> {
     /// What follows the first `?`, as sent.
     pub query: Option<&'a str>,
     /// All header lines.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a dyn HeaderLines,
     /// The client's address, as believed.
     pub client_ip: Option<IpAddr>,
 }
@@ -68,10 +85,12 @@ impl<'a> Reading<'a> {
 
 /// The method a CORS preflight asks for (Fetch standard, "CORS-preflight fetch"); `None` for other requests.
 fn preflight_method<'a>(view: &RequestView<'a>) -> Option<&'a str> {
-    if view.method != "OPTIONS" || !view.headers.contains_key(ORIGIN) {
+    if view.method != "OPTIONS" {
         return None;
     }
-    view.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.to_str().ok().filter(|method| !method.is_empty())
+    view.headers.line(&ORIGIN, 0)?;
+    let asked = view.headers.line(&ACCESS_CONTROL_REQUEST_METHOD, 0)?;
+    std::str::from_utf8(asked).ok().filter(|method| !method.is_empty())
 }
 
 /// A host as hosts are compared: lower case, no port, no trailing dot. IPv6 literals keep their brackets.
@@ -92,8 +111,8 @@ pub fn normal_host(authority: &str) -> Cow<'_, str> {
 
 /// The value of a header; repeated lines are joined by `, ` (RFC 9110 section 5.3). Bytes that are not UTF-8
 /// become U+FFFD.
-pub fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
-    let mut lines = headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
+pub fn header<'a>(headers: &'a dyn HeaderLines, name: &HeaderName) -> Option<Cow<'a, str>> {
+    let mut lines = lines(headers, name).map(String::from_utf8_lossy);
     let first = lines.next()?;
     let Some(second) = lines.next() else { return Some(first) };
     let mut joined = first.into_owned();
@@ -105,9 +124,9 @@ pub fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, s
 }
 
 /// The value of the first cookie of that name (RFC 6265 section 4.2), over all `Cookie` lines.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
-    headers.get_all(COOKIE).iter().find_map(|line| {
-        line.as_bytes().split(|byte| *byte == b';').find_map(|pair| {
+pub fn cookie<'a>(headers: &'a dyn HeaderLines, name: &str) -> Option<Cow<'a, str>> {
+    lines(headers, &COOKIE).find_map(|line| {
+        line.split(|byte| *byte == b';').find_map(|pair| {
             let equals = pair.iter().position(|byte| *byte == b'=')?;
             let (left, right) = pair.split_at(equals);
             (left.trim_ascii() == name.as_bytes())
