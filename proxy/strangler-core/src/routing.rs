@@ -11,10 +11,12 @@ pub mod explain;
 mod fixture;
 #[cfg(test)]
 mod properties;
+pub mod rewrite;
 pub mod writers;
 
 pub use crate::matching::{RequestView, SpellingDifference};
 pub use decide::{Decision, Facts, NearMiss, Refusal, Verdict, decide};
 pub use diff::{Change, Diff, diff};
 pub use explain::{Candidate, Explanation, Outcome, explain};
+pub use rewrite::{Rewritten, rewrite};
 pub use writers::{LostWriter, lost_writers};
