@@ -12,9 +12,11 @@
 //! | [`matching`] | patterns, predicates, the element trie, precedence, ties |
 //! | [`snapshot`] | one compiled, immutable configuration |
 //! | [`config`] | TOML text → snapshot, with every problem at once |
+//! | [`evidence`] | accounts, tests for noise and for a rate, gate, report |
 //! | [`routing`] | lookup, `decide`, `explain`, differences between snapshots |
 
 pub mod config;
+pub mod evidence;
 pub mod matching;
 pub mod routing;
 pub mod snapshot;
