@@ -6,6 +6,7 @@
 
 mod check;
 mod client;
+mod exit;
 mod explain;
 mod history;
 mod init;
@@ -21,34 +22,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use exit::Exit;
 use output::Output;
 
 /// Where the configuration is unless an argument says otherwise.
 pub const DEFAULT_FILE: &str = "config/strangler.toml";
-
-/// How a command ended; the same everywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// Pass.
-    Pass,
-    /// The thing asked about failed or was refused.
-    Failed,
-    /// Usage, or an invalid configuration.
-    Invalid,
-    /// A target or the proxy could not be reached.
-    Unreachable,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(match exit {
-            Exit::Pass => 0,
-            Exit::Failed => 1,
-            Exit::Invalid => 2,
-            Exit::Unreachable => 3,
-        })
-    }
-}
 
 /// Why a command could not do its work.
 #[derive(Debug)]
@@ -70,7 +48,8 @@ type Outcome = Result<Exit, Failure>;
     name = "strangler",
     version,
     about = "Moves a monolith to extracted services one route at a time",
-    after_help = "Exit codes: 0 pass; 1 refused or failed; 2 usage or invalid configuration; 3 not reachable"
+    after_help = "Exit codes: 0 pass; 1 refused or failed; 2 usage or invalid configuration; 3 not reachable; \
+                  4 insufficient evidence; 5 an accepted difference has expired (--strict). Where several hold: 2, 3, 1, 4, 5"
 )]
 struct Arguments {
     /// Print JSON
