@@ -9,11 +9,13 @@
 //! | [`telemetry`] | metrics and the access log |
 //! | [`store`] | history and the last good configuration on disk |
 //! | [`admin`] | the admin listener |
+//! | [`edit`] | editing a configuration in place, comments and layout kept |
 //! | [`explain`] | where a request would go, and why |
 //! | [`cli`] | one file per command |
 
 pub mod admin;
 pub mod cli;
+pub mod edit;
 pub mod explain;
 pub mod forward;
 #[cfg(any(test, fuzzing))]
