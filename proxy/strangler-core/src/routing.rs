@@ -12,6 +12,7 @@ mod fixture;
 #[cfg(test)]
 mod properties;
 pub mod rewrite;
+pub mod shadow;
 pub mod writers;
 
 pub use crate::matching::{RequestView, SpellingDifference};
