@@ -20,7 +20,7 @@ mod policy;
 mod problems;
 mod reader;
 pub mod resolved;
-mod response_path;
+pub(crate) mod response_path;
 mod route;
 mod server;
 mod slice;

@@ -1,6 +1,6 @@
 //! The pure heart of strangler: what a configuration means and where a request goes.
 //!
-//! Owns the configuration language, matching, decisions and their explanations. Refuses every kind of
+//! Owns the configuration language, matching, decisions and their explanations, and comparing. Refuses every kind of
 //! input and output: no sockets, clock, randomness, threads, async or files; `now`, draws, environment
 //! values and file texts are arguments.
 //!
@@ -12,9 +12,11 @@
 //! | [`matching`] | patterns, predicates, the element trie, precedence, ties |
 //! | [`snapshot`] | one compiled, immutable configuration |
 //! | [`config`] | TOML text → snapshot, with every problem at once |
+//! | [`compare`] | what two replies differ in, of which kind, hidden by which rule |
 //! | [`evidence`] | accounts, tests for noise and for a rate, gate, report |
 //! | [`routing`] | lookup, `decide`, `explain`, differences between snapshots |
 
+pub mod compare;
 pub mod config;
 pub mod evidence;
 pub mod matching;

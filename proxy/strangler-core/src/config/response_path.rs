@@ -8,12 +8,17 @@ use crate::snapshot::compare::{BodyPath, Select, Step};
 /// More steps than any path has that a person wrote.
 const MOST_STEPS: usize = 64;
 
-/// Reads a path.
+/// Reads a path of a configuration.
 pub(super) fn body(text: &str) -> Result<BodyPath, &'static str> {
+    body_of(text, MOST_STEPS)
+}
+
+/// Reads a path of at most so many steps.
+pub(crate) fn body_of(text: &str, most_steps: usize) -> Result<BodyPath, &'static str> {
     let mut rest = text.strip_prefix('$').ok_or("a path into the body begins with `$`")?;
     let mut steps = Vec::new();
     while !rest.is_empty() {
-        if steps.len() == MOST_STEPS {
+        if steps.len() == most_steps {
             return Err("the path has too many steps");
         }
         let (descendant, after) = match (rest.strip_prefix(".."), rest.strip_prefix('.')) {
