@@ -51,7 +51,7 @@ impl<'a> CopyHead<'a> {
         let stripped = course == Course::StrippedPair;
         let lines = sent
             .into_iter()
-            .filter(|(name, value)| !is_left_out(name, value) && !(stripped && is_stripped(name)))
+            .filter(|(name, value)| !(is_left_out(name, value) || stripped && is_stripped(name)))
             .map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value)))
             .collect();
         let mut head = CopyHead { target: Cow::Borrowed(target), lines };
