@@ -6,6 +6,7 @@ mod orders;
 mod payments;
 mod products;
 mod stream;
+mod tokens;
 mod users;
 
 use axum::http::{HeaderValue, StatusCode};
@@ -21,16 +22,19 @@ pub(crate) fn routes() -> Router<Shop> {
     Router::new()
         .route("/health", get(|| async { Json(json!({ "status": "ok", "service": "legacy-monolith" })) }))
         .route("/users", get(users::list).post(users::create))
+        .route("/users/me", get(users::me))
         .route("/users/{id}", get(users::show))
         .route("/products", get(products::list))
         .route("/products/search", post(products::search))
         .route("/products/{id}", get(products::show))
         .route("/orders", get(orders::list).post(orders::create))
+        .route("/orders/mine", get(orders::mine))
         .route("/orders/{id}", get(orders::show))
         .route("/payments", post(payments::create))
         .route("/payments/{id}", get(payments::show))
         .route("/payments/{id}/receipt", get(payments::receipt))
         .route("/payments/{id}/receipt.txt", get(payments::receipt_text))
+        .route("/tokens", post(tokens::create))
         .route("/account", get(account::show))
         .route("/events", get(stream::events))
         .route("/legacy/export.csv", get(export::orders))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use chassis::bearer::Key;
 use chassis::database::Location;
 use clap::Parser;
 
@@ -26,6 +27,9 @@ struct Arguments {
     /// Always the same `generated_at`, for comparing answers byte by byte
     #[arg(long)]
     fixed_generated_at: bool,
+    /// What customers' tokens are signed with [default: the demonstration's]
+    #[arg(long, value_name = "TEXT", env = "SHOP_TOKEN_KEY", hide_env_values = true)]
+    token_key: Option<String>,
 }
 
 /// Runs the monolith with these arguments (the first is the program's name) until SIGINT or SIGTERM.
@@ -44,6 +48,7 @@ pub fn main_from<I: IntoIterator<Item = OsString>>(args: I) -> ExitCode {
         database: Location::from_argument(&arguments.database),
         heartbeat: Duration::from_millis(arguments.heartbeat_ms),
         fixed_generated_at: arguments.fixed_generated_at,
+        tokens: arguments.token_key.map(Key::new).unwrap_or_default(),
     };
     chassis::process::run("legacy-monolith", &arguments.listen, |listener, stop| {
         serve(listener, options, stop.wait())

@@ -6,8 +6,9 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `/` `/shop` `/shop/products/{id}` `/login` `/logout` `/cart` `/checkout` `/pay` `/shop/orders/{id}` `/account` | the storefront |
+//! | `/` `/shop` `/shop/products/{id}` `/login` `/logout` `/forgot` `/reset/{code}` `/cart` `/checkout` `/pay` `/shop/orders/{id}` `/account` | the storefront |
 //! | `/users` `/products` `/orders` `/payments` `/account` | the JSON API; `/account` by `Accept` |
+//! | `/tokens` `/users/me` `/orders/mine` | a token for a password, and what wants one |
 //! | `/events` | server-sent events: heartbeats and orders |
 //! | `/legacy/export.csv` | asked for by nobody since the warehouse got its own system |
 //! | `/health` | for whoever watches |
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use axum::Router;
 use chassis::Database;
+use chassis::bearer::Key;
 use chassis::database::Location;
 use chassis::server::HeaderCase;
 use tokio::net::TcpListener;
@@ -41,11 +43,18 @@ pub struct Options {
     pub heartbeat: Duration,
     /// `generated_at` is the same in every answer, so that answers can be compared byte by byte.
     pub fixed_generated_at: bool,
+    /// What customers' tokens are signed with.
+    pub tokens: Key,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { database: Location::Memory, heartbeat: Duration::from_secs(1), fixed_generated_at: false }
+        Self {
+            database: Location::Memory,
+            heartbeat: Duration::from_secs(1),
+            fixed_generated_at: false,
+            tokens: Key::default(),
+        }
     }
 }
 
@@ -56,6 +65,7 @@ struct Shop {
     events: Events,
     heartbeat: Duration,
     fixed_generated_at: bool,
+    tokens: Key,
 }
 
 /// Serves the shop on `listener` until `shutdown` resolves and open requests have ended (two seconds at
@@ -64,10 +74,10 @@ struct Shop {
 /// # Errors
 /// When the database cannot be opened or filled.
 pub async fn serve(listener: TcpListener, options: Options, shutdown: impl Future) -> anyhow::Result<()> {
-    let Options { database, heartbeat, fixed_generated_at } = options;
+    let Options { database, heartbeat, fixed_generated_at, tokens } = options;
     let database = Database::open(&database, store::prepare)?;
     let events = Events::new();
-    let shop = Shop { database, events: events.clone(), heartbeat, fixed_generated_at };
+    let shop = Shop { database, events: events.clone(), heartbeat, fixed_generated_at, tokens };
     let app = Router::new().merge(pages::routes()).merge(api::routes()).with_state(shop);
     let stop = async {
         shutdown.await;

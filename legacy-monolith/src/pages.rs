@@ -10,6 +10,7 @@ pub(crate) mod failure;
 mod layout;
 mod login;
 mod pictures;
+mod reset;
 pub(crate) mod visitor;
 
 use axum::Router;
@@ -27,6 +28,9 @@ pub(crate) fn routes() -> Router<Shop> {
         .route("/shop/orders/{id}", get(checkout::confirmation))
         .route("/login", get(login::form).post(login::log_in))
         .route("/logout", post(login::log_out))
+        .route("/forgot", get(reset::forgot).post(reset::request))
+        .route("/reset", get(reset::from_old_mail))
+        .route("/reset/{code}", get(reset::form).post(reset::change))
         .route("/cart", get(cart::show).post(cart::change))
         .route("/checkout", get(checkout::summary).post(checkout::place))
         .route("/pay", get(checkout::pay_form).post(checkout::pay))

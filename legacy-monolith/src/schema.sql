@@ -27,6 +27,12 @@ CREATE TABLE IF NOT EXISTS sessions (
     user_id INTEGER REFERENCES users (id),
     created_at TEXT NOT NULL
 );
+-- A code is kept as its hash only, as a password is.
+CREATE TABLE IF NOT EXISTS reset_codes (
+    hash TEXT PRIMARY KEY,
+    user_id INTEGER NOT NULL UNIQUE REFERENCES users (id),
+    expires_at TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS cart (
     session_id TEXT NOT NULL REFERENCES sessions (id) ON UPDATE CASCADE ON DELETE CASCADE,
     product_id INTEGER NOT NULL REFERENCES products (id),

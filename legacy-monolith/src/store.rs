@@ -7,6 +7,7 @@ pub(crate) mod carts;
 pub(crate) mod catalogue;
 pub(crate) mod orders;
 pub(crate) mod payments;
+pub(crate) mod resets;
 pub(crate) mod sessions;
 pub(crate) mod users;
 

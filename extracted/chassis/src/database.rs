@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Failure;
+use crate::rehearsal::Keeping;
 
 /// Jobs that may wait for the thread; further callers wait for a place.
 const QUEUE: usize = 256;
@@ -92,6 +93,28 @@ impl Database {
         });
         self.jobs.send(job).await.map_err(|_| Failure::unavailable("the database thread has ended"))?;
         result.await.map_err(|_| Failure::unavailable("the database thread has ended"))?
+    }
+
+    /// Runs one job in a transaction of its own, and keeps what it did, or not, as `keeping` says.
+    ///
+    /// # Errors
+    /// What the job returns (and then nothing is kept), the database's refusal to commit, or 503 when the
+    /// thread is gone.
+    pub async fn transact<T, F>(&self, keeping: Keeping, job: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let result = job(&transaction)?;
+            match keeping {
+                Keeping::Commit => transaction.commit()?,
+                Keeping::Rollback => transaction.rollback()?,
+            }
+            Ok(result)
+        })
+        .await
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! GET  /_faults
-//! POST /_faults {"mode": "ok|error|slow|hang|reset|down", "latency_ms": 250, "error_rate": 0.1}
+//! POST /_faults {"mode": "slow", "latency_ms": 250, "error_rate": 0.1}
 //! POST /_faults {"without": ["price-as-text"], "with": ["other-order"]}
 //! ```
 //!
@@ -17,13 +17,22 @@
 //! | `hang` | no answer until the mode changes |
 //! | `reset` | the connection is reset |
 //! | `down` | the connection is reset, `/health` included |
+//! | `truncated` | the answer's head and half of its body, then a close |
+//! | `wrong-length` | the answer under a Content-Length of less than comes |
+//! | `endless` | 200 and a body without an end |
+//! | `huge` | 200 and a body of `bytes` (64 MiB when left out) |
+//! | `garbage` | bytes that are no HTTP, then a close |
 //!
 //! `error_rate` is the share of requests that meet the mode (1 when left out), spread evenly and without
 //! chance: 0.1 is every tenth. `latency_ms` in another mode than `slow` delays every request. A `mode`
-//! replaces mode, latency and rate together; differences stay as they are until they are named.
+//! replaces mode, latency, rate and size together; differences stay as they are until they are named.
+//! A request that meets `slow`, `hang`, `truncated` or `wrong-length` has its effect; in the other modes it
+//! is not even looked at.
 //!
 //! `/_faults` itself always answers. It refuses to know what a difference does: a service asks
 //! [`Switches::is_on`].
+
+mod broken;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,8 +50,9 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::Failure;
+use crate::rehearsal;
 use crate::request::JsonBody;
-use crate::server::{ConnectionSwitch, HeaderCase};
+use crate::server::{ConnectionSwitch, Ending, HeaderCase};
 
 /// Header names in lower case, where the monolith's are in title case: no difference to HTTP.
 pub const LOWER_CASE_HEADERS: Difference =
@@ -66,11 +76,14 @@ pub struct Fault {
     pub latency_ms: u64,
     /// Share of requests that meet the mode, from 0 to 1.
     pub error_rate: f64,
+    /// Size of the body of [`Mode::Huge`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 /// See the table of the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the table of the module describes them")]
 pub enum Mode {
     Ok,
@@ -79,9 +92,19 @@ pub enum Mode {
     Hang,
     Reset,
     Down,
+    Truncated,
+    WrongLength,
+    Endless,
+    Huge,
+    Garbage,
 }
 
-const HEALTHY: Fault = Fault { mode: Mode::Ok, latency_ms: 0, error_rate: 1.0 };
+/// The largest `bytes`.
+const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
+/// `bytes` when they are left out.
+const HUGE: u64 = 64 * 1024 * 1024;
+
+const HEALTHY: Fault = Fault { mode: Mode::Ok, latency_ms: 0, error_rate: 1.0, bytes: None };
 
 /// The switches of one running service; clones share them.
 #[derive(Debug, Clone)]
@@ -128,6 +151,8 @@ impl Switches {
                     "this path takes other methods",
                 )
             })
+            .layer(middleware::from_fn(rehearsal::answer))
+            // Around it: what breaks in front of a service does not know of rehearsals either.
             .layer(middleware::from_fn_with_state(self.clone(), meet_fault))
             .route("/_faults", get(show).post(change).with_state(self.clone()))
     }
@@ -162,6 +187,7 @@ struct Change {
     mode: Option<Mode>,
     latency_ms: Option<u64>,
     error_rate: Option<f64>,
+    bytes: Option<u64>,
     #[serde(default)]
     without: Vec<String>,
     #[serde(default)]
@@ -191,6 +217,12 @@ async fn change(
     if wanted.latency_ms.is_some_and(|ms| ms > 600_000) {
         return Err(Failure::invalid("latency_ms is at most 600000"));
     }
+    if wanted.bytes.is_some_and(|bytes| !(broken::LEAST..=LARGEST).contains(&bytes)) {
+        return Err(Failure::invalid(format!("bytes are {} to {LARGEST}", broken::LEAST)));
+    }
+    if wanted.bytes.is_some() && wanted.mode != Some(Mode::Huge) {
+        return Err(Failure::invalid("bytes need the mode huge"));
+    }
     if wanted.mode.is_none() && (wanted.latency_ms.is_some() || wanted.error_rate.is_some()) {
         return Err(Failure::invalid("latency_ms and error_rate need a mode"));
     }
@@ -198,8 +230,9 @@ async fn change(
     switches.set(&wanted.with, true)?;
     if let Some(mode) = wanted.mode {
         let latency_ms = wanted.latency_ms.unwrap_or(if mode == Mode::Slow { 1000 } else { 0 });
+        let bytes = (mode == Mode::Huge).then(|| wanted.bytes.unwrap_or(HUGE));
         switches.drawn.store(0, Ordering::Relaxed);
-        switches.fault.send_replace(Fault { mode, latency_ms, error_rate });
+        switches.fault.send_replace(Fault { mode, latency_ms, error_rate, bytes });
     }
     Ok(show(State(switches)).await)
 }
@@ -213,24 +246,31 @@ async fn meet_fault(State(switches): State<Switches>, request: Request, next: Ne
     if fault.latency_ms > 0 && (met || fault.mode != Mode::Slow) {
         tokio::time::sleep(Duration::from_millis(fault.latency_ms)).await;
     }
+    if !met {
+        return next.run(request).await;
+    }
+    let connection = request.extensions().get::<ConnectionSwitch>().cloned().unwrap_or_default();
     match fault.mode {
-        Mode::Error if met => {
+        Mode::Ok | Mode::Slow => next.run(request).await,
+        Mode::Error => {
             let sentence = "a planted fault: POST /_faults {\"mode\": \"ok\"} ends it";
             Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "planted", sentence).into_response()
         }
-        Mode::Hang if met => {
+        Mode::Hang => {
             let mut changes = switches.fault.subscribe();
             // The sender lives as long as the service, so this ends with the mode or with the client.
             drop(changes.wait_for(|now| now.mode != Mode::Hang).await);
             next.run(request).await
         }
-        Mode::Reset | Mode::Down if met => {
-            if let Some(connection) = request.extensions().get::<ConnectionSwitch>() {
-                connection.reset();
-            }
+        Mode::Reset | Mode::Down => {
+            connection.end(Ending::Reset);
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
-        _ => next.run(request).await,
+        Mode::Truncated => broken::truncated(request, next, &connection, switches.header_case()).await,
+        Mode::WrongLength => broken::wrong_length(request, next, &connection, switches.header_case()).await,
+        Mode::Endless => broken::endless(),
+        Mode::Huge => broken::huge(fault.bytes.unwrap_or(HUGE)),
+        Mode::Garbage => broken::garbage(request, &connection).await,
     }
 }
 

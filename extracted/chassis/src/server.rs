@@ -1,6 +1,6 @@
 //! An HTTP/1.1 server over one listener: bounded connections, a drain with an end, and two things an
-//! ordinary server does not offer: the header-name case of an old one, and resetting a connection
-//! instead of answering.
+//! ordinary server does not offer: the header-name case of an old one, and ending a connection in another way
+//! than with the handler's answer.
 //!
 //! It refuses to choose the port or to decide when to stop: the caller owns the listener and the signal.
 
@@ -8,16 +8,17 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -27,6 +28,8 @@ use tower_service::Service;
 const CONNECTIONS: usize = 2048;
 /// How long open requests may take after the stop signal.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long a client may take to read [`Ending::Bytes`].
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// How header names look on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,18 +41,29 @@ pub enum HeaderCase {
     Title,
 }
 
-/// In every request's extensions: lets a handler have the connection reset instead of answered.
+/// How a connection ends when it does not end with the handler's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// A reset, without a byte of an answer.
+    Reset,
+    /// These bytes, whatever they are, and then a close.
+    Bytes(Bytes),
+}
+
+/// In every request's extensions: lets a handler have the connection end instead of being answered.
 #[derive(Debug, Clone, Default)]
-pub struct ConnectionSwitch(Arc<AtomicBool>);
+pub struct ConnectionSwitch(Arc<OnceLock<Ending>>);
 
 impl ConnectionSwitch {
-    /// The connection is reset as soon as the handler returns; its response is thrown away.
-    pub fn reset(&self) {
-        self.0.store(true, Ordering::Release);
+    /// The connection ends so as soon as the handler returns; its response is thrown away. The first
+    /// ending that is asked for counts.
+    pub fn end(&self, ending: Ending) {
+        // A second one comes too late, and that is fine.
+        drop(self.0.set(ending));
     }
 
-    fn is_reset(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    fn ending(&self) -> Option<&Ending> {
+        self.0.get()
     }
 }
 
@@ -111,10 +125,19 @@ async fn connection(stream: TcpStream, app: Router, case: HeaderCase, mut stoppi
             }
         }
     }
-    if switch.is_reset() {
-        let stream = connection.into_parts().io.into_inner();
+    let Some(ending) = switch.ending() else { return };
+    let mut stream = connection.into_parts().io.into_inner();
+    match ending {
         // A zero linger time turns the close into a RST.
-        drop(stream.set_zero_linger());
+        Ending::Reset => drop(stream.set_zero_linger()),
+        Ending::Bytes(bytes) => {
+            let written = async {
+                stream.write_all(bytes).await?;
+                stream.shutdown().await
+            };
+            // A client that went away or does not read has chosen to miss them.
+            drop(tokio::time::timeout(LAST_WORDS, written).await);
+        }
     }
 }
 
@@ -122,11 +145,11 @@ async fn answer(
     mut app: Router,
     mut request: Request<Incoming>,
     switch: ConnectionSwitch,
-) -> Result<Response, ResetInstead> {
+) -> Result<Response, EndInstead> {
     request.extensions_mut().insert(switch.clone());
     let answered: Result<Response, Infallible> = app.call(request).await;
     match answered {
-        Ok(_) if switch.is_reset() => Err(ResetInstead),
+        Ok(_) if switch.ending().is_some() => Err(EndInstead),
         Ok(response) => Ok(response),
         Err(never) => match never {},
     }
@@ -134,12 +157,12 @@ async fn answer(
 
 /// Tells hyper to close without a byte of an answer.
 #[derive(Debug)]
-struct ResetInstead;
+struct EndInstead;
 
-impl fmt::Display for ResetInstead {
+impl fmt::Display for EndInstead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection is to be reset")
+        f.write_str("the connection is to end without this answer")
     }
 }
 
-impl std::error::Error for ResetInstead {}
+impl std::error::Error for EndInstead {}

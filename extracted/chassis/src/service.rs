@@ -13,6 +13,7 @@ use clap::{Args, Command, FromArgMatches as _};
 use rusqlite::Connection;
 use tokio::net::TcpListener;
 
+use crate::bearer::Key;
 use crate::database::Location;
 use crate::faults::{Difference, Switches};
 use crate::{Database, process, server};
@@ -39,6 +40,8 @@ pub struct Context {
     pub database: Database,
     /// Its differences and faults.
     pub switches: Switches,
+    /// What customers' tokens are signed with.
+    pub tokens: Key,
 }
 
 /// How a service is run.
@@ -48,11 +51,13 @@ pub struct Options {
     pub database: Location,
     /// Names of the differences that are off from the start.
     pub without: Vec<String>,
+    /// What customers' tokens are signed with: the monolith's key.
+    pub tokens: Key,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { database: Location::Memory, without: Vec::new() }
+        Self { database: Location::Memory, without: Vec::new(), tokens: Key::default() }
     }
 }
 
@@ -67,6 +72,9 @@ struct Arguments {
     /// Switch a planted difference off; may be repeated
     #[arg(long, value_name = "NAME")]
     without: Vec<String>,
+    /// What customers' tokens are signed with: the monolith's key [default: the demonstration's]
+    #[arg(long, value_name = "TEXT", env = "SHOP_TOKEN_KEY", hide_env_values = true)]
+    token_key: Option<String>,
 }
 
 /// Serves on `listener` until `shutdown` resolves and open requests have ended (two seconds at most).
@@ -82,7 +90,7 @@ pub async fn serve(
     let switches = Switches::new(service.differences, &options.without)
         .map_err(|refused| anyhow::anyhow!("{}", refused.message()))?;
     let database = Database::open(&options.database, service.prepare)?;
-    let routes = (service.routes)(Context { database, switches: switches.clone() });
+    let routes = (service.routes)(Context { database, switches: switches.clone(), tokens: options.tokens });
     let app = switches.surround(service.name, routes);
     server::serve(listener, app, || switches.header_case(), shutdown).await;
     Ok(())
@@ -109,7 +117,11 @@ pub fn main_from<I: IntoIterator<Item = OsString>>(service: &'static Service, ar
     };
     let database =
         arguments.database.unwrap_or_else(|| PathBuf::from(format!("data/{}.sqlite", service.name)));
-    let options = Options { database: Location::from_argument(&database), without: arguments.without };
+    let options = Options {
+        database: Location::from_argument(&database),
+        without: arguments.without,
+        tokens: arguments.token_key.map(Key::new).unwrap_or_default(),
+    };
     let listen = arguments.listen.unwrap_or_else(|| service.listen.to_owned());
     process::run(service.name, &listen, |listener, stop| serve(service, listener, options, stop.wait()))
 }

@@ -76,6 +76,9 @@ async fn an_unknown_difference_stops_the_start_and_is_refused_later() {
             json!({"mode": "error", "error_rate": 2}),
             json!({"latency": 3}),
             json!({"latency_ms": 3}),
+            json!({"bytes": 100}),
+            json!({"mode": "endless", "bytes": 100}),
+            json!({"mode": "huge", "bytes": 1}),
         ] {
             assert_eq!(client.post("/_faults", &change).await.unwrap().status, 400, "{change}");
         }
@@ -141,6 +144,74 @@ async fn a_reset_is_a_reset_and_down_takes_the_health_check_along() {
         }
         control.post("/_faults", &json!({"mode": "ok"})).await.unwrap();
         assert_eq!(control.get("/hello").await.unwrap().status, 200);
+    })
+    .await;
+}
+
+/// What the socket gives to a request, until the service closes it.
+async fn raw(address: SocketAddr, request: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn broken_answers_are_broken_as_their_mode_says() {
+    const GET: &str = "GET /hello HTTP/1.1\r\nhost: a\r\n\r\n";
+    const POST: &str = "POST /hello HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody";
+    with_service(&[], async |address| {
+        let mut control = Client::new(address);
+        for (mode, head, body) in
+            [("truncated", "content-length: 16", "HE"), ("wrong-length", "content-length: 0", "HELLO")]
+        {
+            control.post("/_faults", &json!({ "mode": mode })).await.unwrap();
+            let answer = String::from_utf8(raw(address, GET).await).unwrap();
+            let (lines, rest) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(
+                lines.starts_with("HTTP/1.1 200 OK\r\n") && lines.contains("x-total-count: 1"),
+                "{lines}"
+            );
+            assert_eq!((lines.contains(head), rest), (true, body), "{mode}: {lines}");
+            let headless = raw(address, "HEAD /hello HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+            assert!(headless.starts_with(b"HTTP/1.1 200 OK\r\n") && headless.ends_with(b"\r\n\r\n"));
+        }
+        control.post("/_faults", &json!({"mode": "garbage"})).await.unwrap();
+        for request in [GET, POST] {
+            assert!(raw(address, request).await.starts_with(b"\x00\xff\x16\x03"));
+        }
+        assert_eq!(control.get("/health").await.unwrap().status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_huge_answer_is_a_document_of_exactly_its_size() {
+    with_service(&[], async |address| {
+        let mut client = Client::new(address);
+        for bytes in [64, 65_535, 65_536, 65_537, 3 * 1024 * 1024] {
+            client.post("/_faults", &json!({"mode": "huge", "bytes": bytes})).await.unwrap();
+            let answer = client.get("/hello").await.unwrap();
+            assert_eq!((answer.body.len(), answer.header("content-length")), (bytes, &*bytes.to_string()));
+            assert!(answer.json()["planted"].is_string());
+        }
+        client.post("/_faults", &json!({"mode": "huge"})).await.unwrap();
+        assert_eq!(client.get("/_faults").await.unwrap().json()["bytes"], 64 * 1024 * 1024);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_endless_answer_goes_on_and_leaves_with_its_client() {
+    with_service(&[], async |address| {
+        Client::new(address).post("/_faults", &json!({"mode": "endless"})).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut some = vec![0; 1024 * 1024];
+        stream.read_exact(&mut some).await.unwrap();
+        assert!(some.starts_with(b"HTTP/1.1 200 OK\r\n") && some.windows(4).any(|w| w == b"0,0,"));
+        drop(stream);
     })
     .await;
 }

@@ -1,7 +1,7 @@
 //! The extracted order service: orders, in a database of its own, with its own copy of names, prices
 //! and stock.
 //!
-//! It answers `GET/POST /orders` and `GET /orders/{id}` as the monolith does, but for its planted
+//! It answers `GET/POST /orders`, `GET /orders/{id}` and `GET /orders/mine` as the monolith does, but for its planted
 //! differences. An order is one transaction of its own tables; it refuses to ask another service. It does
 //! not know the customers, so it takes any customer's number.
 //!
@@ -12,6 +12,7 @@
 //! | `exact-rounding` | totals in exact cents where the monolith's floats lose one (order 3 is one) |
 //! | `lower-case-headers` | `x-total-count` for `X-Total-Count`: no difference to HTTP |
 //!
+//! A write with `X-Shadow-Mode: rollback` is rehearsed: see [`chassis::rehearsal`].
 //! Switches and faults: `--without NAME`, `GET/POST /_faults`, see [`chassis::faults`].
 
 mod money;

@@ -6,8 +6,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use chassis::Failure;
+use chassis::bearer::Token;
 use chassis::faults::Switches;
 use chassis::idempotency::{self, Created};
+use chassis::rehearsal::Keeping;
 use chassis::request::{Id, JsonBody, Origin, Page, QueryOf, idempotency_key};
 use chassis::service::Context;
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,7 @@ use crate::{EXACT_ROUNDING, NOT_FOUND_AS_200, RFC3339_TIMES};
 pub(crate) fn routes(context: Context) -> Router {
     Router::new()
         .route("/orders", get(list).post(create))
+        .route("/orders/mine", get(mine))
         .route("/orders/{id}", get(show))
         .with_state(context)
 }
@@ -86,7 +89,21 @@ async fn list(
     QueryOf(page): QueryOf<Page>,
     QueryOf(narrow): QueryOf<Narrow>,
 ) -> Result<Response, Failure> {
-    let work = move |c: &mut _| store::list(c, narrow.user_id, page.limit(), page.offset());
+    listed(&context, narrow.user_id, page).await
+}
+
+/// The orders of the customer whose token it is.
+async fn mine(
+    State(context): State<Context>,
+    token: Token,
+    QueryOf(page): QueryOf<Page>,
+) -> Result<Response, Failure> {
+    let customer = token.customer(&context.tokens)?;
+    listed(&context, Some(customer), page).await
+}
+
+async fn listed(context: &Context, user: Option<i64>, page: Page) -> Result<Response, Failure> {
+    let work = move |c: &mut _| store::list(c, user, page.limit(), page.offset());
     let (orders, total) = context.database.call(work).await?;
     let items: Vec<_> = orders.into_iter().map(|order| shown(order, &context.switches)).collect();
     let body = Json(json!({ "items": items, "total": total }));
@@ -123,6 +140,7 @@ struct NewLine {
 
 async fn create(
     State(context): State<Context>,
+    keeping: Keeping,
     Origin(origin): Origin,
     headers: HeaderMap,
     JsonBody(new): JsonBody<NewOrder>,
@@ -131,16 +149,13 @@ async fn create(
     let switches = context.switches.clone();
     let created = context
         .database
-        .call(move |c| {
-            let transaction = c.transaction()?;
-            let created = idempotency::once(&transaction, "order", key.as_deref(), &json!(new), || {
+        .transact(keeping, move |transaction| {
+            idempotency::once(transaction, "order", key.as_deref(), &json!(new), || {
                 let lines: Vec<_> = new.lines.iter().map(|l| (l.product_id, l.quantity)).collect();
-                let order = store::place(&transaction, new.user_id, &lines)?;
+                let order = store::place(transaction, new.user_id, &lines)?;
                 let path = format!("/orders/{}", order.id);
                 Ok(Created { path, body: json!(shown(order, &switches)), replayed: false })
-            })?;
-            transaction.commit()?;
-            Ok(created)
+            })
         })
         .await?;
     Ok(created.respond(&origin))

@@ -4,6 +4,9 @@
 use chassis::Failure;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+/// The article that is made to order: its stock is what can be made, and selling takes nothing from it.
+const MADE_TO_ORDER: i64 = 5;
+
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS articles (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, price_cents INTEGER NOT NULL,
@@ -154,7 +157,9 @@ pub(crate) fn place(t: &Transaction<'_>, user_id: i64, wanted: &[(i64, i64)]) ->
         if stock < quantity {
             return Err(Failure::conflict("out_of_stock", format!("only {stock} of {name} left")));
         }
-        t.execute("UPDATE articles SET stock = stock - ?2 WHERE id = ?1", [article, quantity])?;
+        if article != MADE_TO_ORDER {
+            t.execute("UPDATE articles SET stock = stock - ?2 WHERE id = ?1", [article, quantity])?;
+        }
         t.execute(
             "INSERT INTO order_lines (order_id, article_id, name, quantity, price_cents)
              SELECT ?1, id, name, ?3, price_cents FROM articles WHERE id = ?2",

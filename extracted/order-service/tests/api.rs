@@ -86,3 +86,67 @@ async fn the_same_key_orders_once() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_rehearsed_order_is_answered_in_full_and_leaves_nothing() {
+    with_service(vec![], async |address| {
+        let mut client = Client::new(address);
+        let order = json!({"user_id": 2, "lines": [{"product_id": 12, "quantity": 1}]});
+        let rehearsed = [("x-shadow-mode", "rollback"), ("idempotency-key", "k")];
+        for _ in 0..2 {
+            let answer =
+                client.send(Method::POST, "/orders", &rehearsed, Payload::Json(&order)).await.unwrap();
+            assert_eq!((answer.status.as_u16(), answer.header("x-shadow-mode")), (201, "rollback"));
+            assert_eq!((&answer.json()["id"], answer.header("idempotency-replayed")), (&json!(6), ""));
+        }
+        assert_eq!(client.get("/orders").await.unwrap().json()["total"], 5);
+        assert_eq!(client.get("/orders/6").await.unwrap().json()["error"]["code"], "not_found");
+        // The number, the last chair and the key are all still to be had.
+        let other = json!({"user_id": 3, "lines": [{"product_id": 12, "quantity": 1}]});
+        let real =
+            client.send(Method::POST, "/orders", &rehearsed[1..], Payload::Json(&other)).await.unwrap();
+        assert_eq!(
+            (real.status.as_u16(), &real.json()["id"], real.header("x-shadow-mode")),
+            (201, &json!(6), "")
+        );
+        // Nothing is left to rehearse with, and a refusal is an echo too; so is what has no effect at all.
+        let refused =
+            client.send(Method::POST, "/orders", &rehearsed[..1], Payload::Json(&order)).await.unwrap();
+        assert_eq!((refused.status.as_u16(), refused.header("x-shadow-mode")), (409, "rollback"));
+        for (method, path) in
+            [(Method::GET, "/orders/1"), (Method::PUT, "/orders"), (Method::POST, "/nothing")]
+        {
+            let answer = client.send(method, path, &rehearsed[..1], Payload::Nothing).await.unwrap();
+            assert_eq!(answer.header("x-shadow-mode"), "rollback", "{path}: {}", answer.status);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mode_that_is_not_understood_is_not_executed() {
+    with_service(vec![], async |address| {
+        let mut client = Client::new(address);
+        let order = json!({"user_id": 2, "lines": [{"product_id": 1, "quantity": 1}]});
+        for mode in [vec!["commit"], vec![""], vec!["Rollback"], vec!["rollback", "rollback"]] {
+            let headers: Vec<_> = mode.iter().map(|mode| ("x-shadow-mode", *mode)).collect();
+            let answer = client.send(Method::POST, "/orders", &headers, Payload::Json(&order)).await.unwrap();
+            assert_eq!((answer.status.as_u16(), answer.header("x-shadow-mode")), (400, ""), "{mode:?}");
+        }
+        assert_eq!(client.get("/orders").await.unwrap().json()["total"], 5);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_fault_in_front_of_the_service_does_not_echo() {
+    with_service(vec![], async |address| {
+        let mut client = Client::new(address);
+        client.post("/_faults", &json!({"mode": "error"})).await.unwrap();
+        let order = json!({"user_id": 2, "lines": [{"product_id": 1, "quantity": 1}]});
+        let headers = [("x-shadow-mode", "rollback")];
+        let answer = client.send(Method::POST, "/orders", &headers, Payload::Json(&order)).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.header("x-shadow-mode")), (500, ""));
+    })
+    .await;
+}

@@ -9,6 +9,7 @@
 //! | `internal-redirect` | `GET /payments/{id}/receipt` leads to `http://payment-service.internal:8004/…` where the monolith uses the Host it was asked under |
 //! | `lower-case-headers` | `location` for `Location`: no difference to HTTP |
 //!
+//! A write with `X-Shadow-Mode: rollback` is rehearsed: see [`chassis::rehearsal`].
 //! Switches and faults: `--without NAME`, `GET/POST /_faults`, see [`chassis::faults`].
 
 mod routes;

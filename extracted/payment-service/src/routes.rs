@@ -7,6 +7,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use chassis::Failure;
 use chassis::idempotency::{self, Created};
+use chassis::rehearsal::Keeping;
 use chassis::request::{Id, JsonBody, Origin, idempotency_key};
 use chassis::service::Context;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,7 @@ struct NewPayment {
 
 async fn create(
     State(context): State<Context>,
+    keeping: Keeping,
     headers: HeaderMap,
     JsonBody(new): JsonBody<NewPayment>,
 ) -> Result<Response, Failure> {
@@ -83,16 +85,13 @@ async fn create(
     let amount_cents = new.amount.map(cents).transpose()?;
     let created = context
         .database
-        .call(move |c| {
-            let transaction = c.transaction()?;
-            let created = idempotency::once(&transaction, "payment", key.as_deref(), &json!(new), || {
+        .transact(keeping, move |transaction| {
+            idempotency::once(transaction, "payment", key.as_deref(), &json!(new), || {
                 let means = Means { method: new.method.clone(), card_number: new.card_number.clone() };
-                let payment = store::capture(&transaction, new.order_id, amount_cents, &means)?;
+                let payment = store::capture(transaction, new.order_id, amount_cents, &means)?;
                 let path = format!("/payments/{}", payment.id);
                 Ok(Created { path, body: json!(shown(payment)), replayed: false })
-            })?;
-            transaction.commit()?;
-            Ok(created)
+            })
         })
         .await?;
     Ok(created.respond(""))

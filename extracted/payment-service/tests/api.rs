@@ -80,3 +80,50 @@ async fn an_order_nobody_told_us_of_needs_an_amount() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_rehearsed_payment_is_answered_in_full_and_leaves_nothing() {
+    with_service(vec![], async |address| {
+        let mut client = Client::new(address);
+        let pay = json!({"order_id": 5, "method": "invoice"});
+        let new = json!({"order_id": 40, "method": "invoice", "amount": 12.34});
+        let rehearsed = [("x-shadow-mode", "rollback"), ("idempotency-key", "k")];
+        for (body, id) in [(&pay, 5), (&new, 6)] {
+            // The key is not remembered either: the same one serves for both.
+            let answer =
+                client.send(Method::POST, "/payments", &rehearsed, Payload::Json(body)).await.unwrap();
+            assert_eq!((answer.status.as_u16(), answer.header("x-shadow-mode")), (201, "rollback"));
+            assert_eq!((&answer.json()["id"], &answer.json()["status"]), (&json!(id), &json!("captured")));
+        }
+        let open = client.get("/payments/5").await.unwrap().json();
+        assert_eq!((&open["status"], &open["method"]), (&json!("pending"), &json!(null)));
+        assert_eq!(client.get("/payments/6").await.unwrap().status, 404);
+        let paid =
+            client.send(Method::POST, "/payments", &rehearsed[1..], Payload::Json(&pay)).await.unwrap();
+        assert_eq!((paid.status.as_u16(), paid.header("x-shadow-mode")), (201, ""));
+        let refused =
+            client.send(Method::POST, "/payments", &rehearsed[..1], Payload::Json(&pay)).await.unwrap();
+        assert_eq!((refused.status.as_u16(), refused.header("x-shadow-mode")), (409, "rollback"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn copies_under_keys_of_their_own_are_kept_beside_the_clients() {
+    with_service(vec![], async |address| {
+        let mut client = Client::new(address);
+        let pay = |order| json!({"order_id": order, "method": "invoice", "amount": 64.9});
+        for (key, order, replayed) in [
+            ("k", 5, ""),
+            ("shadow:0190-1", 41, ""),
+            ("shadow:0190-1", 41, "true"),
+            ("shadow:0190-2", 42, ""),
+        ] {
+            let headers = [("idempotency-key", key)];
+            let paid =
+                client.send(Method::POST, "/payments", &headers, Payload::Json(&pay(order))).await.unwrap();
+            assert_eq!((paid.status.as_u16(), paid.header("idempotency-replayed")), (201, replayed), "{key}");
+        }
+    })
+    .await;
+}

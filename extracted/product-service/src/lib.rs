@@ -7,7 +7,7 @@
 //! | switch | what a client sees while it is on |
 //! |---|---|
 //! | `price-as-text` | `"19.90"` where the monolith says `19.9` |
-//! | `other-order` | lists by name where the monolith sorts by id |
+//! | `other-order` | the same products of a list, by name where the monolith sorts by id |
 //! | `moving-stock` | product 5 loses a piece in every third answer and has it back in the next: the race |
 //! | `generated-at` | `generated_at` is the time of the answer, as the monolith's: noise. Off: always the same |
 //! | `lower-case-headers` | `x-total-count` for `X-Total-Count`: no difference to HTTP |
@@ -32,7 +32,7 @@ pub const PRICE_AS_TEXT: Difference =
     Difference { name: "price-as-text", what: "prices are \"19.90\" where the monolith says 19.9" };
 /// Lists are sorted by name.
 pub const OTHER_ORDER: Difference =
-    Difference { name: "other-order", what: "lists are by name where the monolith sorts by id" };
+    Difference { name: "other-order", what: "a list is by name where the monolith sorts by id" };
 /// The stock of [`RESERVED_PRODUCT`] moves from answer to answer.
 pub const MOVING_STOCK: Difference =
     Difference { name: "moving-stock", what: "product 5 has a piece less in every third answer" };
@@ -40,7 +40,7 @@ pub const MOVING_STOCK: Difference =
 pub const GENERATED_AT: Difference =
     Difference { name: "generated-at", what: "generated_at is the time of the answer, as the monolith's" };
 
-/// The product whose stock moves: the one that is bought all the time.
+/// The product whose stock moves: the one that is made to order and bought all the time.
 pub const RESERVED_PRODUCT: i64 = 5;
 
 /// What this service is.

@@ -14,7 +14,7 @@ use chassis::service::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::store::{self, Filter, Product, Sorting};
+use crate::store::{self, Filter, Product};
 use crate::{GENERATED_AT, MOVING_STOCK, OTHER_ORDER, PRICE_AS_TEXT, RESERVED_PRODUCT};
 
 pub(crate) fn routes(context: Context) -> Router {
@@ -50,8 +50,12 @@ impl Catalogue {
         self.context.switches.is_on(difference.name)
     }
 
-    fn sorting(&self) -> Sorting {
-        if self.is_on(OTHER_ORDER) { Sorting::ByName } else { Sorting::ById }
+    /// A page of a list. The order is another, the products of the page are the same.
+    fn page(&self, mut products: Vec<Product>) -> Vec<Shown> {
+        if self.is_on(OTHER_ORDER) {
+            products.sort_by(|one, other| one.name.cmp(&other.name));
+        }
+        products.into_iter().map(|product| self.shown(product)).collect()
     }
 
     fn shown(&self, product: Product) -> Shown {
@@ -85,16 +89,15 @@ async fn list(
     QueryOf(page): QueryOf<Page>,
     QueryOf(narrow): QueryOf<Narrow>,
 ) -> Result<Response, Failure> {
-    let sorting = catalogue.sorting();
     let filter = Filter { category: narrow.category, ..Filter::default() };
     let work = move |c: &mut _| {
-        let (products, total) = store::list(c, &filter, sorting, page.limit(), page.offset())?;
+        let (products, total) = store::list(c, &filter, page.limit(), page.offset())?;
         Ok((products, total, store::now(c)?))
     };
     let (products, total, now) = catalogue.context.database.call(work).await?;
     let generated_at =
         if catalogue.is_on(GENERATED_AT) { now } else { "2026-01-01T00:00:00.000Z".to_owned() };
-    let items: Vec<_> = products.into_iter().map(|product| catalogue.shown(product)).collect();
+    let items = catalogue.page(products);
     Ok(listed(total, json!({ "items": items, "total": total, "generated_at": generated_at })))
 }
 
@@ -114,10 +117,9 @@ async fn search(
     State(catalogue): State<Catalogue>,
     JsonBody(wanted): JsonBody<Search>,
 ) -> Result<Response, Failure> {
-    let sorting = catalogue.sorting();
     let filter = Filter { text: wanted.query, category: wanted.category, max_price: wanted.max_price };
-    let work = move |c: &mut _| store::list(c, &filter, sorting, 100, 0);
+    let work = move |c: &mut _| store::list(c, &filter, 100, 0);
     let (products, total) = catalogue.context.database.call(work).await?;
-    let items: Vec<_> = products.into_iter().map(|product| catalogue.shown(product)).collect();
+    let items = catalogue.page(products);
     Ok(listed(total, json!({ "items": items, "total": total })))
 }

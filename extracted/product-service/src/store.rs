@@ -35,13 +35,6 @@ pub(crate) struct Product {
     pub(crate) stock: i64,
 }
 
-/// How lists are sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sorting {
-    ById,
-    ByName,
-}
-
 /// What a list is narrowed to; an empty filter is the whole catalogue.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
@@ -69,22 +62,17 @@ fn product(row: &Row<'_>) -> rusqlite::Result<Product> {
     })
 }
 
-/// Part of what the filter leaves, and how much it leaves.
+/// Part of what the filter leaves, by id, and how much it leaves.
 pub(crate) fn list(
     c: &Connection,
     filter: &Filter,
-    sorting: Sorting,
     limit: u32,
     offset: u32,
 ) -> Result<(Vec<Product>, i64), Failure> {
     let condition = "WHERE (?1 IS NULL OR instr(lower(name || ' ' || description), lower(?1)) > 0)
         AND (?2 IS NULL OR category = ?2) AND (?3 IS NULL OR price_cents <= ?3 * 100)";
-    let by = match sorting {
-        Sorting::ById => "id",
-        Sorting::ByName => "name",
-    };
     let Filter { text, category, max_price } = filter;
-    let mut query = c.prepare_cached(&format!("{SELECT} {condition} ORDER BY {by} LIMIT ?4 OFFSET ?5"))?;
+    let mut query = c.prepare_cached(&format!("{SELECT} {condition} ORDER BY id LIMIT ?4 OFFSET ?5"))?;
     let found = query
         .query_map(params![text, category, max_price, limit, offset], product)?
         .collect::<Result<_, _>>()?;

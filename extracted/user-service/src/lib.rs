@@ -1,7 +1,7 @@
 //! The extracted user service: customers, in a database of its own.
 //!
-//! It answers `GET/POST /users` and `GET /users/{id}` as the monolith does, but for its planted
-//! differences. It refuses to know passwords, orders or sessions.
+//! It answers `GET/POST /users`, `GET /users/{id}` and `GET /users/me` as the monolith does, but for its
+//! planted differences. It refuses to know passwords, orders or sessions.
 //!
 //! | switch | what a client sees while it is on |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `absent-for-null` | a customer without a telephone has no `phone` where the monolith says `null` |
 //! | `lower-case-headers` | `x-total-count` for `X-Total-Count`: no difference to HTTP |
 //!
+//! A write with `X-Shadow-Mode: rollback` is rehearsed: see [`chassis::rehearsal`].
 //! Switches and faults: `--without NAME`, `GET/POST /_faults`, see [`chassis::faults`].
 
 mod routes;

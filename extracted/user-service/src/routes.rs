@@ -6,8 +6,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use chassis::Failure;
+use chassis::bearer::Token;
 use chassis::faults::Switches;
 use chassis::idempotency::Created;
+use chassis::rehearsal::Keeping;
 use chassis::request::{Id, JsonBody, Page, QueryOf};
 use chassis::service::Context;
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,11 @@ use crate::store::{self, User};
 use crate::{ABSENT_FOR_NULL, MISSING_TIER};
 
 pub(crate) fn routes(context: Context) -> Router {
-    Router::new().route("/users", get(list).post(create)).route("/users/{id}", get(show)).with_state(context)
+    Router::new()
+        .route("/users", get(list).post(create))
+        .route("/users/me", get(me))
+        .route("/users/{id}", get(show))
+        .with_state(context)
 }
 
 /// A customer as the API shows one; the outer `None` of a field leaves it out.
@@ -58,6 +64,13 @@ async fn show(State(context): State<Context>, Id(id): Id) -> Result<Json<Shown>,
     Ok(Json(shown(user, &context.switches)))
 }
 
+/// The customer whose token it is.
+async fn me(State(context): State<Context>, token: Token) -> Result<Json<Shown>, Failure> {
+    let id = token.customer(&context.tokens)?;
+    let user = context.database.call(move |c| store::get(c, id)).await?;
+    Ok(Json(shown(user, &context.switches)))
+}
+
 #[derive(Debug, Deserialize)]
 struct NewUser {
     name: String,
@@ -67,6 +80,7 @@ struct NewUser {
 
 async fn create(
     State(context): State<Context>,
+    keeping: Keeping,
     JsonBody(new): JsonBody<NewUser>,
 ) -> Result<Response, Failure> {
     let (name, email) = (new.name.trim().to_owned(), new.email.trim().to_owned());
@@ -77,7 +91,10 @@ async fn create(
     if !valid || email.len() > 200 || email.contains(char::is_whitespace) {
         return Err(Failure::invalid("email is no e-mail address"));
     }
-    let user = context.database.call(move |c| store::create(c, &name, &email, new.phone.as_deref())).await?;
+    let user = context
+        .database
+        .transact(keeping, move |t| store::create(t, &name, &email, new.phone.as_deref()))
+        .await?;
     let path = format!("/users/{}", user.id);
     let body = json!(shown(user, &context.switches));
     Ok(Created { path, body, replayed: false }.respond(""))

@@ -1,7 +1,7 @@
 //! The service's table and the customers it starts with: the monolith's, with the same ids.
 
 use chassis::Failure;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL UNIQUE COLLATE NOCASE,
@@ -62,7 +62,12 @@ pub(crate) fn get(c: &Connection, id: i64) -> Result<User, Failure> {
 }
 
 /// Adds a customer; 409 when the address is taken.
-pub(crate) fn create(c: &Connection, name: &str, email: &str, phone: Option<&str>) -> Result<User, Failure> {
+pub(crate) fn create(
+    c: &Transaction<'_>,
+    name: &str,
+    email: &str,
+    phone: Option<&str>,
+) -> Result<User, Failure> {
     let taken: bool =
         c.query_row("SELECT EXISTS (SELECT 1 FROM users WHERE email = ?1)", [email], |row| row.get(0))?;
     if taken {

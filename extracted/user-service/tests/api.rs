@@ -3,7 +3,8 @@
 
 use std::net::SocketAddr;
 
-use chassis::client::Client;
+use chassis::client::{Client, Payload};
+use http::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -59,6 +60,32 @@ async fn a_new_user_is_there_and_the_address_is_taken() {
         assert_eq!(client.post("/users", &new).await.unwrap().status, 409);
         assert_eq!(client.post("/users", &json!({"name": "", "email": "a@b.c"})).await.unwrap().status, 400);
         assert_eq!(client.get("/users/99").await.unwrap().status, 404);
+        let rehearsed = json!({"name": "Anita Borg", "email": "anita@example.com"});
+        let mode = [("x-shadow-mode", "rollback")];
+        let answer = client.send(Method::POST, "/users", &mode, Payload::Json(&rehearsed)).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (201, "/users/8"));
+        assert_eq!(answer.header("x-shadow-mode"), "rollback");
+        assert_eq!(client.get("/users").await.unwrap().json()["total"], 7);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_of_the_monoliths_key_says_who_asks() {
+    with_service(vec![], async |address| {
+        let mut client = Client::new(address);
+        let key = chassis::bearer::Key::default();
+        for (token, status) in [
+            (key.sign(2, u64::MAX).unwrap(), 200),
+            (key.sign(2, 1).unwrap(), 401),
+            (key.sign(99, u64::MAX).unwrap(), 404),
+            ("nonsense".to_owned(), 401),
+        ] {
+            let headers = [("authorization", &*format!("Bearer {token}"))];
+            let me = client.send(Method::GET, "/users/me", &headers, Payload::Nothing).await.unwrap();
+            assert_eq!(me.status.as_u16(), status, "{}", me.text());
+            assert!(status != 200 || me.json()["name"] == "Grace Hopper");
+        }
     })
     .await;
 }

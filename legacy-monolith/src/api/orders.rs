@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chassis::Failure;
+use chassis::bearer::Token;
 use chassis::idempotency::{self, Created};
 use chassis::request::{Id, JsonBody, Origin, Page, QueryOf, idempotency_key};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,21 @@ pub(super) async fn list(
     QueryOf(page): QueryOf<Page>,
     QueryOf(narrow): QueryOf<Narrow>,
 ) -> Result<Response, Failure> {
-    let list = move |c: &mut _| orders::list(c, narrow.user_id, page.limit(), page.offset());
+    part(&shop, narrow.user_id, page).await
+}
+
+/// The orders of the customer whose token it is.
+pub(super) async fn mine(
+    State(shop): State<Shop>,
+    token: Token,
+    QueryOf(page): QueryOf<Page>,
+) -> Result<Response, Failure> {
+    let customer = token.customer(&shop.tokens)?;
+    part(&shop, Some(customer), page).await
+}
+
+async fn part(shop: &Shop, user: Option<i64>, page: Page) -> Result<Response, Failure> {
+    let list = move |c: &mut _| orders::list(c, user, page.limit(), page.offset());
     let (orders, total) = shop.database.call(list).await?;
     Ok(listed(total, json!({ "items": orders, "total": total })))
 }

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use chassis::Failure;
+use chassis::bearer::Token;
 use chassis::idempotency::Created;
 use chassis::request::{Id, JsonBody, Page, QueryOf};
 use serde::Deserialize;
@@ -21,6 +22,12 @@ pub(super) async fn list(
 }
 
 pub(super) async fn show(State(shop): State<Shop>, Id(id): Id) -> Result<axum::Json<User>, Failure> {
+    shop.database.call(move |c| users::get(c, id)).await.map(axum::Json)
+}
+
+/// The customer whose token it is.
+pub(super) async fn me(State(shop): State<Shop>, token: Token) -> Result<axum::Json<User>, Failure> {
+    let id = token.customer(&shop.tokens)?;
     shop.database.call(move |c| users::get(c, id)).await.map(axum::Json)
 }
 

@@ -96,6 +96,7 @@ fn rendered(visitor: &Visitor, next: Option<&str>, problem: Option<&str>) -> Mar
                 input type="password" id="password" name="password" required autocomplete="current-password";
                 button.button type="submit" id="login" { "Log in" }
             }
+            p.hint { a href="/forgot" id="forgot-link" { "Forgot your password?" } }
             p.hint {
                 "For trying out: " code { (DEMO_EMAIL) } " with password " code { (DEMO_PASSWORD) }
             }

@@ -81,11 +81,15 @@ pub(crate) fn categories(connection: &Connection) -> Result<Vec<String>, Failure
     Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
+/// The product that is made to order: its stock is what can be made, and selling takes nothing from it.
+pub(crate) const MADE_TO_ORDER: i64 = 5;
+
 /// Takes pieces out of stock; `false` when there are too few, and then nothing changed.
 pub(crate) fn take(connection: &Connection, id: i64, pieces: i64) -> Result<bool, Failure> {
     let changed = connection.execute(
-        "UPDATE inventory SET stock = stock - ?2 WHERE product_id = ?1 AND stock >= ?2",
-        [id, pieces],
+        "UPDATE inventory SET stock = stock - iif(product_id = ?3, 0, ?2)
+         WHERE product_id = ?1 AND stock >= ?2",
+        [id, pieces, MADE_TO_ORDER],
     )?;
     Ok(changed == 1)
 }

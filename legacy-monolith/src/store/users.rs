@@ -63,8 +63,7 @@ pub(crate) fn create(
     if taken {
         return Err(Failure::conflict("email_taken", "a user with this e-mail address exists"));
     }
-    let salt: String = connection.query_row("SELECT hex(randomblob(8))", [], |row| row.get(0))?;
-    let password = password.map(|password| hash_password(password, &salt));
+    let password = password.map(|password| salted(connection, password)).transpose()?;
     connection.execute(
         &format!(
             "INSERT INTO users (name, email, phone, password, created_at) VALUES (?1, ?2, ?3, ?4, {NOW})"
@@ -88,6 +87,24 @@ pub(crate) fn authenticate(
     let Some((id, Some(stored))) = found else { return Ok(None) };
     let Some((salt, _)) = stored.split_once('$') else { return Ok(None) };
     if hash_password(password, salt) == stored { get(connection, id).map(Some) } else { Ok(None) }
+}
+
+/// The customer of an address.
+pub(crate) fn by_email(connection: &Connection, email: &str) -> Result<Option<User>, Failure> {
+    let mut query = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE email = ?1"))?;
+    Ok(query.query_row([email], user).optional()?)
+}
+
+/// Gives a customer another password.
+pub(crate) fn set_password(connection: &Connection, id: i64, password: &str) -> Result<(), Failure> {
+    let password = salted(connection, password)?;
+    connection.execute("UPDATE users SET password = ?2 WHERE id = ?1", params![id, password])?;
+    Ok(())
+}
+
+fn salted(connection: &Connection, password: &str) -> Result<String, Failure> {
+    let salt: String = connection.query_row("SELECT hex(randomblob(8))", [], |row| row.get(0))?;
+    Ok(hash_password(password, &salt))
 }
 
 /// `salt$hex`, SHA-256: quick, so that tests are; a real shop takes a slow one.

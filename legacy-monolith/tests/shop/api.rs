@@ -163,6 +163,20 @@ async fn the_same_key_orders_once_and_another_request_under_it_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_made_to_order_stays_in_stock() {
+    with_shop(async |address| {
+        let mut client = Client::new(address);
+        let order = json!({"user_id": 1, "lines": [{"product_id": 5, "quantity": 9}, {"product_id": 1, "quantity": 9}]});
+        assert_eq!(client.post("/orders", &order).await.unwrap().status, 201);
+        let stock = async |client: &mut Client, id| {
+            client.get(&format!("/products/{id}")).await.unwrap().json()["stock"].clone()
+        };
+        assert_eq!((stock(&mut client, 5).await, stock(&mut client, 1).await), (json!(20000), json!(111)));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn events_greet_at_once_and_tell_of_orders() {
     with_shop(async |address| {
         let mut stream = TcpStream::connect(address).await.unwrap();
