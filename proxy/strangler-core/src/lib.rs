@@ -9,6 +9,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`words`] | the product's vocabulary: phases, owners, ids, shares |
+//! | [`decimal`] | exact decimal numbers |
 //! | [`matching`] | patterns, predicates, the element trie, precedence, ties |
 //! | [`snapshot`] | one compiled, immutable configuration |
 //! | [`config`] | TOML text → snapshot, with every problem at once |
@@ -18,6 +19,7 @@
 
 pub mod compare;
 pub mod config;
+pub mod decimal;
 pub mod evidence;
 pub mod matching;
 pub mod routing;

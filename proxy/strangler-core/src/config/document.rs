@@ -30,7 +30,8 @@ pub(super) enum Kind<'t> {
     Text(Text<'t>),
     /// `None`: beyond 64 bits.
     Integer(Option<i64>),
-    Float(f64),
+    /// As written, without `_` and `+`.
+    Float(Box<str>),
     Bool(bool),
     Date(toml::value::Datetime),
     List(Vec<Value<'t>>),
@@ -224,7 +225,9 @@ impl<'t> Builder<'_, 't, '_> {
             DeValue::Integer(number) => {
                 Kind::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok())
             }
-            DeValue::Float(number) => Kind::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Float(number) => {
+                Kind::Float(number.as_str().trim_start_matches('+').replace('_', "").into())
+            }
             DeValue::Boolean(value) => Kind::Bool(value),
             DeValue::Datetime(value) => Kind::Date(value),
             DeValue::Array(values) => Kind::List(values.into_iter().map(|value| self.value(value)).collect()),

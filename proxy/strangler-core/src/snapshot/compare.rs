@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::decimal::Decimal;
+
 /// `compare` of a policy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compare {
@@ -9,8 +11,8 @@ pub struct Compare {
     pub ignore: Vec<ResponsePath>,
     /// How arrays are compared; those not named are ordered.
     pub arrays: Vec<(BodyPath, ArrayRule)>,
-    /// Absolute tolerances, as the file spells them, so that nothing is lost in binary.
-    pub numbers: Vec<(BodyPath, f64)>,
+    /// Absolute tolerances, not negative: numbers that are no further apart are equal.
+    pub numbers: Vec<(BodyPath, Decimal)>,
     /// How much of a body counts.
     pub mode: CompareMode,
     /// What is never stored, logged or shown, beside the built-in list.

@@ -6,6 +6,7 @@ use super::super::problems::{Context, Problem};
 use super::super::reader::{self, Item, Reader};
 use super::super::response_path;
 use super::super::suggest;
+use crate::decimal::Decimal;
 use crate::snapshot::compare::{
     Accept, Accepted, AcceptedPath, ArrayRule, BodyPath, Compare, CompareMode, KINDS, Redact, ResponsePath,
     kinds,
@@ -124,21 +125,21 @@ fn array_rule(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<ArrayRule
     rule
 }
 
-fn tolerance(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<f64> {
-    let number = match item.value.kind {
-        Kind::Float(number) => number,
-        Kind::Integer(Some(number)) => i32::try_from(number).map_or(f64::NAN, f64::from),
+fn tolerance(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<Decimal> {
+    let number = match &item.value.kind {
+        Kind::Float(number) => Decimal::read(number.as_bytes()),
+        Kind::Integer(number) => number.and_then(|number| Decimal::read(number.to_string().as_bytes())),
         _ => {
             reader::wrong_type(context, item, "a number, the absolute tolerance");
             return None;
         }
     };
-    if !number.is_finite() || number < 0.0 {
+    let number = number.filter(|number| !number.is_negative());
+    if number.is_none() {
         let message = format!("the tolerance of `{}` must be zero or more", item.key);
         context.report(Problem::new(code::BAD_NUMBER, item.value.span, message).help("such as 0.01"));
-        return None;
     }
-    Some(number)
+    number
 }
 
 fn accept(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<Accept> {
@@ -193,9 +194,9 @@ fn required(context: &Context<'_, '_>, item: Item<'_, '_>, table: &Table<'_>, ke
 
 fn signature_text(context: &Context<'_, '_>, item: Item<'_, '_>) -> Option<String> {
     let text = reader::name(context, item)?;
-    if !text.bytes().all(|b| b.is_ascii_hexdigit()) || !(4..=64).contains(&text.len()) {
+    if !text.bytes().all(|b| b.is_ascii_hexdigit()) || text.len() != 8 {
         let help = "`strangler report` shows it, such as 3f9c21ab";
-        reader::refuse(context, item, code::BAD_VALUE, "this is not a signature", help);
+        reader::refuse(context, item, code::BAD_VALUE, "a signature is eight hexadecimal digits", help);
         return None;
     }
     Some(text.to_ascii_lowercase())
