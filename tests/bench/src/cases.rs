@@ -2,37 +2,63 @@
 
 /// One kind of load.
 #[derive(Clone, Debug)]
-pub(crate) struct Case {
+pub struct Case {
     /// Short name.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// One line for the report.
-    pub(crate) what: &'static str,
+    pub what: &'static str,
     /// Request target; the origin answers by it.
-    pub(crate) target: &'static str,
+    pub target: &'static str,
     /// Bytes of request body; 0: a GET.
-    pub(crate) body: usize,
+    pub body: usize,
     /// Client connections.
-    pub(crate) connections: usize,
+    pub connections: usize,
     /// Whether each request has a connection of its own.
-    pub(crate) fresh: bool,
+    pub fresh: bool,
     /// Requests of one round.
-    pub(crate) requests: u64,
+    pub requests: u64,
     /// Routes in our configuration.
-    pub(crate) routes: usize,
+    pub routes: usize,
 }
 
-/// Every case, in the order of the report.
-pub(crate) fn all() -> Vec<Case> {
-    let base = Case {
-        name: "small",
-        what: "GET, 64-byte answer, 32 keep-alive connections",
-        target: "/b/64",
-        body: 0,
-        connections: 32,
-        fresh: false,
-        requests: 20_000,
-        routes: 1,
-    };
+impl Case {
+    /// The case that the others vary.
+    #[must_use]
+    pub fn small() -> Case {
+        Case {
+            name: "small",
+            what: "GET, 64-byte answer, 32 keep-alive connections",
+            target: "/b/64",
+            body: 0,
+            connections: 32,
+            fresh: false,
+            requests: 20_000,
+            routes: 1,
+        }
+    }
+
+    /// Its request.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let common = "Host: shop.example\r\nUser-Agent: bench/1\r\nAccept: */*\r\n";
+        let close = if self.fresh { "Connection: close\r\n" } else { "" };
+        let (target, body) = (self.target, self.body);
+        if body == 0 {
+            return format!("GET {target} HTTP/1.1\r\n{common}{close}\r\n").into_bytes();
+        }
+        let mut bytes = format!(
+            "POST {target} HTTP/1.1\r\n{common}{close}Content-Type: text/plain\r\nContent-Length: {body}\r\n\r\n"
+        )
+        .into_bytes();
+        bytes.resize(bytes.len() + body, b'y');
+        bytes
+    }
+}
+
+/// Every case of the side-by-side run, in the order of the report.
+#[must_use]
+pub fn all() -> Vec<Case> {
+    let base = Case::small();
     vec![
         base.clone(),
         Case { name: "10k", what: "GET, 10 KB answer, 32 connections", target: "/b/10240", ..base.clone() },

@@ -1,24 +1,22 @@
 //! The side-by-side benchmark: CPU time per request of the whole proxy process, ours and its peers', in one
-//! interleaved run.
+//! interleaved run; then what an idle connection holds, and what twenty reloads under load break.
 //!
 //! Each proxy has one worker, pinned to one core; load and upstream share the other. Rounds are short, of a
 //! fixed request count, and shuffled, so that a drift of the machine's speed falls on everybody. The figure of
 //! a proxy is its lowest round (noise only ever adds), and beside it the median of the per-round ratios.
 //! Refuses to judge: it prints ratios and their spread.
 
-mod cases;
-mod load;
-mod origin;
-mod peers;
-mod report;
+mod idle;
+mod reloads;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use bench::cases::{Case, all};
+use bench::peers::{Edits, Proxy, Setup};
+use bench::report::Round;
+use bench::{load, origin, peers, process, report};
 use clap::Parser;
-
-use crate::cases::Case;
-use crate::peers::Proxy;
 
 /// Side-by-side benchmark.
 #[derive(Debug, Parser)]
@@ -29,7 +27,7 @@ struct Arguments {
     /// Rounds per proxy and case.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Only cases whose name contains this.
+    /// Only rows whose name contains this: a case's name, "idle" or "reloads".
     #[arg(long)]
     only: Option<String>,
     /// Multiplies every case's request count.
@@ -44,23 +42,26 @@ struct Arguments {
     /// Core for load and upstream.
     #[arg(long, default_value_t = 1)]
     load_core: usize,
+    /// Connections of the row "idle".
+    #[arg(long, default_value_t = 5000)]
+    idle: usize,
+    /// Edits of the row "reloads".
+    #[arg(long, default_value_t = 20)]
+    edits: u32,
     /// Where the table is written; `-`: standard output only.
     #[arg(long, default_value = "tests/bench/RESULTS.md")]
     out: String,
 }
 
-/// One round of one proxy: what it cost.
-#[derive(Clone, Copy, Debug)]
-struct Round {
-    /// CPU nanoseconds of the proxy process per request.
-    cpu_ns: f64,
-    /// Requests that did not end as they should have.
-    failed: u64,
+impl Arguments {
+    fn wants(&self, row: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| row.contains(only.as_str()))
+    }
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    peers::pin_self(arguments.load_core)?;
+    process::pin_self(arguments.load_core)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, run(&arguments))
@@ -68,24 +69,40 @@ fn main() -> Result<()> {
 
 async fn run(arguments: &Arguments) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(arguments.seed);
-    let origin = origin::start().await?;
     let folder = tempfile::tempdir().context("no folder for the proxies' files")?;
+    let setup = Setup {
+        strangler: &arguments.strangler,
+        core: arguments.proxy_core,
+        origin: origin::start().await?,
+        folder: folder.path(),
+        row: "",
+        routes: 1,
+        edits: Edits::None,
+    };
     let mut sections = Vec::new();
-    for case in cases::all() {
-        if arguments.only.as_ref().is_some_and(|only| !case.name.contains(only.as_str())) {
+    for case in all() {
+        if !arguments.wants(case.name) {
             continue;
         }
         report::say(&format!("{}: {}", case.name, case.what))?;
-        let mut proxies = peers::start(arguments, &case, origin, folder.path()).await?;
+        let setup = Setup { row: case.name, routes: case.routes, ..setup.clone() };
+        let mut proxies = peers::start(&setup).await?;
         let rounds = measure(arguments, &case, &mut proxies, &mut random).await?;
-        let section = report::Section::new(&case, &proxies, rounds);
-        report::say(&section.text())?;
-        sections.push(section);
+        sections.push(report::section(&case, &proxies, rounds));
         for proxy in proxies {
-            proxy.stop().await?;
+            proxy.process.stop().await?;
         }
+        sections.last().map_or(Ok(()), |section| report::say(section))?;
     }
-    report::write(arguments, &sections)
+    if arguments.wants("idle") {
+        sections.push(idle::run(&setup, arguments.idle).await?);
+        sections.last().map_or(Ok(()), |section| report::say(section))?;
+    }
+    if arguments.wants("reloads") {
+        sections.push(reloads::run(&setup, arguments.edits).await?);
+        sections.last().map_or(Ok(()), |section| report::say(section))?;
+    }
+    report::write(&arguments.out, arguments.rounds, arguments.seed, &sections)
 }
 
 async fn measure(
@@ -104,10 +121,10 @@ async fn measure(
         random.shuffle(&mut order);
         for index in order {
             let (Some(proxy), Some(rounds)) = (proxies.get(index), rounds.get_mut(index)) else { continue };
-            let before = proxy.cpu_ns()?;
-            let failed = load::run(proxy.address, case, requests).await?;
-            let spent = proxy.cpu_ns()?.saturating_sub(before);
-            rounds.push(Round { cpu_ns: spent as f64 / requests as f64, failed });
+            let before = proxy.process.cpu_ns()?;
+            let tally = load::run(proxy.address, case, requests).await?;
+            let spent = proxy.process.cpu_ns()?.saturating_sub(before);
+            rounds.push(Round { cpu_ns: spent as f64 / requests as f64, failed: tally.failed });
         }
     }
     Ok(rounds)

@@ -1,195 +1,215 @@
-//! The proxies under test: each one worker, pinned, in front of the same origin.
+//! The proxies under test: each one worker, pinned, in front of the same origin, set up as its users would for
+//! the same purpose.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::Stdio;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use tokio::process::{Child, Command};
+use anyhow::{Context, Result};
 
-use crate::Arguments;
-use crate::cases::Case;
+use crate::process::{Process, free_address, pinned};
+
+/// Which proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// This project's.
+    Strangler,
+    /// nginx.
+    Nginx,
+    /// HAProxy.
+    Haproxy,
+}
+
+impl Kind {
+    /// Its name in the report.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Strangler => "strangler",
+            Kind::Nginx => "nginx",
+            Kind::Haproxy => "haproxy",
+        }
+    }
+
+    /// Its program, where it is installed; ours is where the run says.
+    fn program<'p>(self, strangler: &'p Path) -> Option<&'p Path> {
+        let candidates: &[&'p str] = match self {
+            Kind::Strangler => return Some(strangler),
+            Kind::Nginx => &["/usr/sbin/nginx", "/usr/bin/nginx"],
+            Kind::Haproxy => &["/usr/sbin/haproxy", "/usr/bin/haproxy"],
+        };
+        candidates.iter().map(|path| Path::new(*path)).find(|path| path.exists())
+    }
+}
+
+/// Whether a proxy's configuration is to change while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edits {
+    /// It is not: nginx runs as a single process.
+    None,
+    /// It is, so often already: every answer carries the number in `x-edit`. nginx and HAProxy run as a master
+    /// and its workers.
+    Number(u32),
+}
+
+/// What every proxy of a row is set up with.
+#[derive(Clone, Debug)]
+pub struct Setup<'s> {
+    /// Our release binary.
+    pub strangler: &'s Path,
+    /// The core that proxies run on.
+    pub core: usize,
+    /// Where requests go.
+    pub origin: SocketAddr,
+    /// Where configurations and temporary files are written.
+    pub folder: &'s Path,
+    /// Distinguishes files of rows.
+    pub row: &'s str,
+    /// Routes in our configuration.
+    pub routes: usize,
+    /// Whether the configuration is to change.
+    pub edits: Edits,
+}
 
 /// A running proxy.
 #[derive(Debug)]
-pub(crate) struct Proxy {
-    /// Its name in the report.
-    pub(crate) name: &'static str,
+pub struct Proxy {
+    /// Which one.
+    pub kind: Kind,
     /// Where it listens.
-    pub(crate) address: SocketAddr,
-    child: Child,
-    pid: u32,
+    pub address: SocketAddr,
+    /// The process, or the master of several.
+    pub process: Process,
+    file: PathBuf,
 }
 
 impl Proxy {
-    /// CPU time of the process and its children so far, in nanoseconds, from the scheduler's own account.
-    pub(crate) fn cpu_ns(&self) -> Result<u64> {
-        let mut total = 0;
-        for pid in family(self.pid)? {
-            for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-                let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
-                total += text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or(0);
-            }
-        }
-        Ok(total)
+    /// Its name in the report.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.kind.name()
     }
 
-    /// Resident memory of the process and its children, in KiB.
-    pub(crate) fn resident_kib(&self) -> Result<u64> {
-        let mut total = 0;
-        for pid in family(self.pid)? {
-            let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-            total += status
-                .lines()
-                .find_map(|line| line.strip_prefix("VmRSS:"))
-                .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
-                .unwrap_or(0);
+    /// Puts another configuration in its place, the way that its users do: ours by saving the file, nginx by
+    /// `HUP` (`nginx -s reload`), HAProxy by `USR2` to its master (`systemctl reload`).
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the process is gone.
+    pub async fn edit(&self, setup: &Setup<'_>, number: u32) -> Result<()> {
+        let setup = Setup { edits: Edits::Number(number), ..setup.clone() };
+        let next = self.file.with_extension("next");
+        std::fs::write(&next, text(self.kind, &setup, self.address))?;
+        std::fs::rename(&next, &self.file)?;
+        match self.kind {
+            Kind::Strangler => Ok(()),
+            Kind::Nginx => self.process.signal("HUP").await,
+            Kind::Haproxy => self.process.signal("USR2").await,
         }
-        Ok(total)
-    }
-
-    /// Ends the process that was started.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        for pid in family(self.pid)?.into_iter().rev() {
-            Command::new("kill").arg(pid.to_string()).status().await?;
-        }
-        self.child.wait().await?;
-        Ok(())
     }
 }
 
-/// A process and its direct children.
-fn family(pid: u32) -> Result<Vec<u32>> {
-    let mut pids = vec![pid];
-    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        let children = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
-        pids.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-    }
-    Ok(pids)
-}
-
-/// Pins this process to one core.
-pub(crate) fn pin_self(core: usize) -> Result<()> {
-    let status = std::process::Command::new("taskset")
-        .args(["-a", "-c", "-p", &core.to_string(), &std::process::id().to_string()])
-        .stdout(Stdio::null())
-        .status()
-        .context("taskset cannot be started")?;
-    if !status.success() {
-        bail!("core {core} cannot be had");
-    }
-    Ok(())
-}
-
-/// Starts every proxy that is installed.
-pub(crate) async fn start(
-    arguments: &Arguments,
-    case: &Case,
-    origin: SocketAddr,
-    folder: &Path,
-) -> Result<Vec<Proxy>> {
-    let mut proxies = vec![strangler(arguments, case, origin, folder).await?];
-    if let Some(proxy) = nginx(arguments, origin, folder).await? {
-        proxies.push(proxy);
-    }
-    if let Some(proxy) = haproxy(arguments, origin, folder).await? {
-        proxies.push(proxy);
+/// Starts every proxy that is installed, ours first.
+///
+/// # Errors
+/// When one does not come up.
+pub async fn start(setup: &Setup<'_>) -> Result<Vec<Proxy>> {
+    let mut proxies = Vec::new();
+    for kind in [Kind::Strangler, Kind::Nginx, Kind::Haproxy] {
+        proxies.extend(start_one(kind, setup).await?);
     }
     Ok(proxies)
 }
 
-async fn strangler(arguments: &Arguments, case: &Case, origin: SocketAddr, folder: &Path) -> Result<Proxy> {
+/// Starts one proxy; `None` where it is not installed.
+///
+/// # Errors
+/// When it does not come up.
+pub async fn start_one(kind: Kind, setup: &Setup<'_>) -> Result<Option<Proxy>> {
+    let Some(program) = kind.program(setup.strangler) else { return Ok(None) };
     let address = free_address()?;
-    let admin = free_address()?;
-    let mut text = format!(
-        "version = 1\nlegacy = \"http://{origin}\"\n[server]\nlisten = \"{address}\"\nadmin = \"{admin}\"\n\
-         data_dir = \"memory\"\nworkers = 1\naccess_log = \"off\"\n[slices.bench]\nupstream = \"bench\"\n\
-         phase = \"extracted\"\nwriter = \"extracted\"\nsync = \"stateless\"\nroutes = [\"/b/{{size}}\""
-    );
-    for route in 1..case.routes {
-        write!(text, ", \"/service-{}/resource-{route}/{{id}}\"", route % 97)?;
-    }
-    write!(text, "]\n[upstreams.bench]\nendpoints = [\"http://{origin}\"]\nmax_in_flight = 100000\n")?;
-    let file = folder.join(format!("strangler-{}.toml", case.name));
-    std::fs::write(&file, text)?;
-    let mut command = pinned(arguments, &arguments.strangler);
-    command.arg("run").arg("--config").arg(&file);
-    spawn("strangler", address, command).await
+    let folder = setup.folder.join(format!("{}-{}", kind.name(), setup.row));
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join("proxy.conf");
+    std::fs::write(&file, text(kind, setup, address))?;
+    let mut command = pinned(setup.core, program);
+    match (kind, setup.edits) {
+        (Kind::Strangler, _) => command.arg("run").arg("--config").arg(&file),
+        (Kind::Nginx, _) => command.arg("-p").arg(&folder).arg("-c").arg(&file),
+        (Kind::Haproxy, Edits::None) => command.arg("-db").arg("-f").arg(&file),
+        (Kind::Haproxy, Edits::Number(_)) => command.arg("-W").arg("-db").arg("-f").arg(&file),
+    };
+    let process = Process::start(command, address, Duration::from_secs(10)).await;
+    let process = process.with_context(|| kind.name().to_owned())?;
+    Ok(Some(Proxy { kind, address, process, file }))
 }
 
-async fn nginx(arguments: &Arguments, origin: SocketAddr, folder: &Path) -> Result<Option<Proxy>> {
-    let Some(program) = installed("nginx") else { return Ok(None) };
-    let address = free_address()?;
-    let prefix = folder.display();
-    let text = format!(
-        "daemon off; master_process off; worker_processes 1; pid {prefix}/nginx.pid; error_log stderr crit;\n\
+fn text(kind: Kind, setup: &Setup<'_>, address: SocketAddr) -> String {
+    match kind {
+        Kind::Strangler => {
+            let more = match setup.edits {
+                Edits::None => String::new(),
+                Edits::Number(number) => {
+                    format!("[slices.bench.response_headers]\nset = {{ \"x-edit\" = \"{number}\" }}\n")
+                }
+            };
+            strangler(address, setup.origin, setup.routes, "", &more)
+        }
+        Kind::Nginx => nginx(setup, address),
+        Kind::Haproxy => haproxy(setup, address),
+    }
+}
+
+/// Our configuration: one slice that is moved, with so many routes; `server` and `more` are added.
+#[must_use]
+pub fn strangler(address: SocketAddr, origin: SocketAddr, routes: usize, server: &str, more: &str) -> String {
+    let mut text = format!(
+        "version = 1\nlegacy = \"http://{origin}\"\n[server]\nlisten = \"{address}\"\nadmin = \"127.0.0.1:0\"\n\
+         data_dir = \"memory\"\nworkers = 1\naccess_log = \"off\"\n{server}[slices.bench]\nupstream = \"bench\"\n\
+         phase = \"extracted\"\nwriter = \"extracted\"\nsync = \"stateless\"\nroutes = [\"/b/{{size}}\""
+    );
+    for route in 1..routes {
+        let service = route % 97;
+        // Writing to a text does not fail.
+        write!(text, ", \"/service-{service}/resource-{route}/{{id}}\"").ok();
+    }
+    text.push_str("]\n");
+    text.push_str(more);
+    let upstream = format!("[upstreams.bench]\nendpoints = [\"http://{origin}\"]\nmax_in_flight = 100000\n");
+    text + &upstream
+}
+
+fn nginx(setup: &Setup<'_>, address: SocketAddr) -> String {
+    let origin = setup.origin;
+    let (master, edit) = match setup.edits {
+        Edits::None => ("master_process off;", String::new()),
+        Edits::Number(number) => ("user root;", format!("add_header x-edit {number};")),
+    };
+    format!(
+        "daemon off; {master} worker_processes 1; pid nginx.pid; error_log stderr crit;\n\
          events {{ worker_connections 16384; }}\n\
          http {{ access_log off; keepalive_requests 100000000; client_body_buffer_size 64k;\n\
-         client_body_temp_path {prefix}/nginx-body; proxy_temp_path {prefix}/nginx-proxy;\n\
-         fastcgi_temp_path {prefix}/nginx-f; uwsgi_temp_path {prefix}/nginx-u; scgi_temp_path {prefix}/nginx-s;\n\
+         client_body_temp_path nginx-body; proxy_temp_path nginx-proxy;\n\
+         fastcgi_temp_path nginx-f; uwsgi_temp_path nginx-u; scgi_temp_path nginx-s;\n\
          upstream origin {{ server {origin}; keepalive 128; keepalive_requests 100000000; }}\n\
-         server {{ listen {address} reuseport backlog=4096; location / {{ proxy_pass http://origin; proxy_http_version 1.1;\n\
+         server {{ listen {address} reuseport backlog=4096; {edit} location / {{ proxy_pass http://origin; proxy_http_version 1.1;\n\
          proxy_set_header Connection \"\"; proxy_set_header Host $http_host; proxy_buffering off;\n\
          proxy_request_buffering off; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
          proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;\n\
          proxy_set_header X-Request-Id $request_id; }} }} }}\n"
-    );
-    let file = folder.join("nginx.conf");
-    std::fs::write(&file, text)?;
-    let mut command = pinned(arguments, Path::new(program));
-    command.arg("-p").arg(folder).arg("-c").arg(&file);
-    spawn("nginx", address, command).await.map(Some)
+    )
 }
 
-async fn haproxy(arguments: &Arguments, origin: SocketAddr, folder: &Path) -> Result<Option<Proxy>> {
-    let Some(program) = installed("haproxy") else { return Ok(None) };
-    let address = free_address()?;
-    let text = format!(
-        "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client 75s\n  \
+fn haproxy(setup: &Setup<'_>, address: SocketAddr) -> String {
+    let origin = setup.origin;
+    let edit = match setup.edits {
+        Edits::None => String::new(),
+        Edits::Number(number) => format!("  http-response set-header x-edit {number}\n"),
+    };
+    format!(
+        "global\n  nbthread 1\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client 75s\n  \
          timeout server 60s\n  http-reuse always\n  option forwardfor\n  unique-id-format %{{+X}}o%ci%cp%rt\n  \
          unique-id-header x-request-id\nfrontend f\n  bind {address}\n  http-request set-header X-Forwarded-Proto http\n  \
-         http-request set-header X-Forwarded-Host %[req.hdr(host)]\n  default_backend b\nbackend b\n  server o {origin}\n"
-    );
-    let file = folder.join("haproxy.cfg");
-    std::fs::write(&file, text)?;
-    let mut command = pinned(arguments, Path::new(program));
-    command.arg("-db").arg("-f").arg(&file);
-    spawn("haproxy", address, command).await.map(Some)
-}
-
-fn pinned(arguments: &Arguments, program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.arg("-c").arg(arguments.proxy_core.to_string()).arg(program);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null()).kill_on_drop(true);
-    command
-}
-
-fn installed(program: &str) -> Option<&'static str> {
-    let candidates: &[&str] = match program {
-        "nginx" => &["/usr/sbin/nginx", "/usr/bin/nginx"],
-        _ => &["/usr/sbin/haproxy", "/usr/bin/haproxy"],
-    };
-    candidates.iter().find(|path| Path::new(path).exists()).copied()
-}
-
-async fn spawn(name: &'static str, address: SocketAddr, mut command: Command) -> Result<Proxy> {
-    let mut child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
-    let pid = child.id().context("no process id")?;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while tokio::net::TcpStream::connect(address).await.is_err() {
-        if let Some(status) = child.try_wait()? {
-            bail!("{name} ended at its start: {status}");
-        }
-        if std::time::Instant::now() > deadline {
-            bail!("{name} does not listen on {address}");
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    Ok(Proxy { name, address, child, pid })
-}
-
-/// A free port. Another process could take it before the proxy does; then the proxy says so and the run ends.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+         http-request set-header X-Forwarded-Host %[req.hdr(host)]\n{edit}  default_backend b\nbackend b\n  server o {origin}\n"
+    )
 }

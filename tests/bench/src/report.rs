@@ -1,20 +1,20 @@
-//! What a run found: ratios and their spread, never bare times.
+//! What a run found: ratios and their spread, never bare times of a shared machine.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cases::Case;
 use crate::peers::Proxy;
-use crate::{Arguments, Round};
 
-/// The outcome of one case.
-#[derive(Debug)]
-pub(crate) struct Section {
-    name: &'static str,
-    what: &'static str,
-    rows: Vec<Row>,
+/// One round of one proxy: what it cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    /// CPU nanoseconds of the proxy process per request.
+    pub cpu_ns: f64,
+    /// Requests that did not end as they should have.
+    pub failed: u64,
 }
 
 #[derive(Debug)]
@@ -30,64 +30,64 @@ struct Row {
     resident_kib: u64,
 }
 
-impl Section {
-    /// Summarises the rounds of a case: `rounds[i]` belongs to `proxies[i]`, of which the first is ours.
-    pub(crate) fn new(case: &Case, proxies: &[Proxy], rounds: Vec<Vec<Round>>) -> Section {
-        let lowest: Vec<f64> = rounds
-            .iter()
-            .map(|rounds| rounds.iter().map(|round| round.cpu_ns).fold(f64::INFINITY, f64::min))
-            .collect();
-        let better =
-            (1..lowest.len()).min_by(|a, b| f64::total_cmp(&value(&lowest, *a), &value(&lowest, *b)));
-        let better = better.unwrap_or(0);
-        let peer = rounds.get(better).cloned().unwrap_or_default();
-        let rows = proxies
-            .iter()
-            .zip(rounds)
-            .enumerate()
-            .map(|(index, (proxy, rounds))| {
-                let mut paired: Vec<f64> =
-                    rounds.iter().zip(&peer).map(|(own, peer)| own.cpu_ns / peer.cpu_ns).collect();
-                let mut own: Vec<f64> = rounds.iter().map(|round| round.cpu_ns).collect();
-                paired.sort_by(f64::total_cmp);
-                own.sort_by(f64::total_cmp);
-                Row {
-                    proxy: proxy.name,
-                    lowest_ratio: value(&lowest, index) / value(&lowest, better),
-                    paired: [quantile(&paired, 1), quantile(&paired, 2), quantile(&paired, 3)],
-                    spread: quantile(&own, 3) / value(&own, 0),
-                    failed: rounds.iter().map(|round| round.failed).sum(),
-                    resident_kib: proxy.resident_kib().unwrap_or(0),
-                }
-            })
-            .collect();
-        Section { name: case.name, what: case.what, rows }
+/// A case's rounds as a Markdown section: `rounds[i]` belongs to `proxies[i]`, of which the first is ours.
+#[must_use]
+pub fn section(case: &Case, proxies: &[Proxy], rounds: Vec<Vec<Round>>) -> String {
+    let lowest: Vec<f64> = rounds
+        .iter()
+        .map(|rounds| rounds.iter().map(|round| round.cpu_ns).fold(f64::INFINITY, f64::min))
+        .collect();
+    let better = (1..lowest.len()).min_by(|a, b| f64::total_cmp(&value(&lowest, *a), &value(&lowest, *b)));
+    let better = better.unwrap_or(0);
+    let peer = rounds.get(better).cloned().unwrap_or_default();
+    let rows: Vec<Row> = proxies
+        .iter()
+        .zip(rounds)
+        .enumerate()
+        .map(|(index, (proxy, rounds))| {
+            let mut paired: Vec<f64> =
+                rounds.iter().zip(&peer).map(|(own, peer)| own.cpu_ns / peer.cpu_ns).collect();
+            let mut own: Vec<f64> = rounds.iter().map(|round| round.cpu_ns).collect();
+            paired.sort_by(f64::total_cmp);
+            own.sort_by(f64::total_cmp);
+            Row {
+                proxy: proxy.name(),
+                lowest_ratio: value(&lowest, index) / value(&lowest, better),
+                paired: [quantile(&paired, 1), quantile(&paired, 2), quantile(&paired, 3)],
+                spread: quantile(&own, 3) / value(&own, 0),
+                failed: rounds.iter().map(|round| round.failed).sum(),
+                resident_kib: proxy.process.memory().map_or(0, |memory| memory.resident_kib),
+            }
+        })
+        .collect();
+    let mut text = format!("### {}\n\n{}\n\n", case.name, case.what);
+    text.push_str(
+        "| proxy | CPU per request, lowest round (ratio) | paired rounds: quartiles | spread | failed | resident |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for row in &rows {
+        let [q1, q2, q3] = row.paired;
+        // Writing to a text does not fail.
+        writeln!(
+            text,
+            "| {} | {:.2} | {q1:.2} · {q2:.2} · {q3:.2} | {:.2} | {} | {:.1} MiB |",
+            row.proxy,
+            row.lowest_ratio,
+            row.spread,
+            row.failed,
+            row.resident_kib as f64 / 1024.0
+        )
+        .ok();
     }
-
-    /// The section as a Markdown table.
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!("### {}\n\n{}\n\n", self.name, self.what);
-        text.push_str("| proxy | CPU per request, lowest round (ratio) | paired rounds: quartiles | spread | failed | resident |\n");
-        text.push_str("|---|---|---|---|---|---|\n");
-        for row in &self.rows {
-            let [q1, q2, q3] = row.paired;
-            let _infallible = writeln!(
-                text,
-                "| {} | {:.2} | {q1:.2} · {q2:.2} · {q3:.2} | {:.2} | {} | {:.1} MiB |",
-                row.proxy,
-                row.lowest_ratio,
-                row.spread,
-                row.failed,
-                row.resident_kib as f64 / 1024.0
-            );
-        }
-        text
-    }
+    text
 }
 
-/// Writes the report.
-pub(crate) fn write(arguments: &Arguments, sections: &[Section]) -> Result<()> {
-    if arguments.out == "-" {
+/// Writes the report of a whole run to `out`, unless that is `-`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(out: &str, rounds: usize, seed: u64, sections: &[String]) -> Result<()> {
+    if out == "-" {
         return Ok(());
     }
     let mut text = String::from(
@@ -96,22 +96,18 @@ pub(crate) fn write(arguments: &Arguments, sections: &[Section]) -> Result<()> {
          round. *Paired*: quartiles of round-by-round ratios. *Spread*: third quartile against the lowest of the same\n\
          proxy's rounds. Ratios only: absolute times of a shared machine mean nothing elsewhere.\n\n",
     );
-    writeln!(
-        text,
-        "{} rounds, seed {}, {}.\n",
-        arguments.rounds,
-        arguments.seed,
-        jiff::Timestamp::now().strftime("%Y-%m-%d")
-    )?;
+    writeln!(text, "{rounds} rounds, seed {seed}, {}.\n", jiff::Timestamp::now().strftime("%Y-%m-%d"))?;
     for section in sections {
-        writeln!(text, "{}", section.text())?;
+        writeln!(text, "{section}")?;
     }
-    std::fs::write(&arguments.out, text)?;
-    Ok(())
+    std::fs::write(out, text).with_context(|| format!("{out} cannot be written"))
 }
 
 /// Says a line of progress.
-pub(crate) fn say(text: &str) -> Result<()> {
+///
+/// # Errors
+/// When standard output is gone.
+pub fn say(text: &str) -> Result<()> {
     writeln!(std::io::stdout().lock(), "{text}")?;
     Ok(())
 }
