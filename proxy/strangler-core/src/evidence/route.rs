@@ -1,0 +1,173 @@
+//! What is known of one route.
+//!
+//! Owns the four accounts' raw counts, from which they are judged under the rules of the day (see
+//! [`super::judge`]), the shapes, the noise counts and the latencies. Every table is bounded.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::latency::Latencies;
+use super::limits::{Dropped, Limits, Size};
+use super::noise::Discordance;
+use super::observation::{Observation, Outcome, Seen};
+use super::signatures::{Room, Signatures};
+use super::tally::{Count, Kept, Member, Tallies};
+use crate::compare::{Kind, NotCompared, Path};
+
+/// A shape is counted so often in the gate: a thousand requests alike are not a thousand pieces of evidence.
+pub const COUNTS_PER_SHAPE: u8 = 20;
+
+/// Rows of shapes that are stored together.
+pub(super) const SHAPE_ROWS: u32 = 64;
+
+/// What is known of one route in one epoch.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RouteEvidence {
+    pub(super) not_compared: BTreeMap<NotCompared, u64>,
+    pub(super) signatures: Signatures,
+    pub(super) tallies: Tallies,
+    /// How often each shape was counted.
+    pub(super) shapes: BTreeMap<u64, u8>,
+    pub(super) shape_rows_changed: u64,
+    pub(super) noise: BTreeMap<(Path, Kind), Noise>,
+    /// Requests for which legacy was asked twice.
+    pub(super) repeated: u64,
+    pub(super) latencies: Latencies,
+    /// First and last comparison.
+    pub(super) span: Option<(Timestamp, Timestamp)>,
+    pub(super) dropped: Dropped,
+    pub(super) head_changed: bool,
+    /// Places of signatures changed: all rows must be written anew.
+    pub(super) renumbered: bool,
+}
+
+/// Counts of asking twice at one path, for one kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Noise {
+    pub(super) counts: Discordance,
+    pub(super) changed: bool,
+}
+
+impl RouteEvidence {
+    /// How much it holds.
+    pub(super) fn size(&self) -> Size {
+        Size {
+            signatures: self.signatures.len(),
+            sets: self.tallies.len(),
+            members: self.tallies.members(),
+            shapes: self.shapes.len(),
+            noise: self.noise.len(),
+            example_bytes: self.signatures.example_bytes(),
+        }
+    }
+
+    /// Adds one request. `room` is what all routes together may still grow by.
+    pub(super) fn observe(&mut self, observation: &Observation, limits: &Limits, room: Size) {
+        self.head_changed = true;
+        match &observation.outcome {
+            Outcome::NotCompared(reason) => {
+                let count = self.not_compared.entry(*reason).or_default();
+                *count = count.saturating_add(1);
+            }
+            Outcome::Compared(seen) => {
+                let at = observation.at;
+                self.span = Some(match self.span {
+                    Some((first, last)) => (first.min(at), last.max(at)),
+                    None => (at, at),
+                });
+                self.compared(seen, at, observation.shape, limits, room);
+                if let Some(pair) = observation.latency {
+                    self.latencies.add(pair);
+                }
+                if let Some(legacy) = &observation.repeated {
+                    self.asked_twice(legacy, seen, limits, room.noise);
+                }
+            }
+        }
+    }
+
+    fn compared(&mut self, seen: &[Seen], at: Timestamp, shape: u64, limits: &Limits, room: Size) {
+        let counted = u64::from(self.count_shape(shape, limits, room.shapes));
+        let count = Count { seen: 1, counted };
+        let new = self.signatures.unknown(seen);
+        if new > 0 && self.signatures.len() + new > limits.signatures_per_route {
+            let places = self.signatures.merge_rarest(&mut self.dropped);
+            self.tallies.renumber(|member| places.get(member as usize).copied().unwrap_or(member));
+            self.renumbered = true;
+        }
+        let held = self.size();
+        let mut set: Vec<Member> = Vec::with_capacity(seen.len());
+        for one in seen {
+            // What this request added so far counts against the room as well.
+            let grown = self.size().minus(held);
+            let left = room.minus(grown);
+            let room = Room { signatures: left.signatures, example_bytes: left.example_bytes };
+            set.push(self.signatures.record(one, at, limits, room, &mut self.dropped));
+        }
+        set.sort_unstable();
+        set.dedup();
+        let sets = room.sets.min(limits.sets_per_route.saturating_sub(self.tallies.len()));
+        let members = room.members.min(limits.members_per_route.saturating_sub(self.tallies.members()));
+        if self.tallies.add(&set, count, sets, members) == Kept::Spilled {
+            self.dropped.sets = self.dropped.sets.saturating_add(1);
+            self.signatures.spill(&set, count);
+        }
+    }
+
+    /// Whether a request of this shape is among those that the gate counts.
+    fn count_shape(&mut self, shape: u64, limits: &Limits, room: usize) -> bool {
+        let full = self.shapes.len() >= limits.shapes_per_route || room == 0;
+        if full && !self.shapes.contains_key(&shape) {
+            self.dropped.shapes = self.dropped.shapes.saturating_add(1);
+            return false;
+        }
+        let counts = self.shapes.entry(shape).or_default();
+        if *counts >= COUNTS_PER_SHAPE {
+            return false;
+        }
+        *counts += 1;
+        self.shape_rows_changed |= 1 << shape_row(shape);
+        true
+    }
+
+    /// Counts a request for which legacy was asked twice.
+    fn asked_twice(&mut self, legacy: &[(Path, Kind)], seen: &[Seen], limits: &Limits, room: usize) {
+        if seen.iter().any(|one| one.what.is_none()) {
+            // What is not known of one comparison cannot be held against the other.
+            return;
+        }
+        self.repeated = self.repeated.saturating_add(1);
+        let mut both: BTreeMap<(Path, Kind), (bool, bool)> = BTreeMap::new();
+        for (path, kind) in legacy {
+            both.entry((path.general(), *kind)).or_default().0 = true;
+        }
+        for what in seen.iter().filter_map(|one| one.what.as_ref()) {
+            both.entry((what.path.clone(), what.kind)).or_default().1 = true;
+        }
+        let mut room = room.min(limits.noise_per_route.saturating_sub(self.noise.len()));
+        for (place, differs) in both {
+            if !self.noise.contains_key(&place) {
+                if room == 0 {
+                    self.dropped.noise = self.dropped.noise.saturating_add(1);
+                    continue;
+                }
+                room -= 1;
+            }
+            let noise = self.noise.entry(place).or_default();
+            noise.changed = true;
+            let count = match differs {
+                (false, true) => &mut noise.counts.extracted_only,
+                (true, false) => &mut noise.counts.legacy_only,
+                _ => &mut noise.counts.both,
+            };
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+/// The row of shapes that a shape is stored in.
+#[expect(clippy::cast_possible_truncation, reason = "a remainder of 64")]
+pub(super) const fn shape_row(shape: u64) -> u32 {
+    (shape % SHAPE_ROWS as u64) as u32
+}

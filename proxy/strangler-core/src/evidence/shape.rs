@@ -1,0 +1,97 @@
+//! Shapes of requests: a thousand requests alike are not a thousand pieces of evidence.
+//!
+//! Owns what makes two requests alike: route, set of query names, cohort side, status class, request content
+//! type, and the structure of legacy's JSON body. No value has a part in it.
+
+use std::collections::BTreeSet;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::words::Owner;
+
+/// What a request's shape is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    /// The route's id.
+    pub route: &'a str,
+    /// The query as it came, without `?`.
+    pub query: &'a str,
+    /// Who answered the client: which side of the cohort it is on.
+    pub cohort: Owner,
+    /// Legacy's status code.
+    pub status: u16,
+    /// The request's `Content-Type`.
+    pub content_type: Option<&'a str>,
+    /// Structural hash of legacy's JSON body; `None`: it has none.
+    pub structure: Option<u64>,
+}
+
+impl Shape<'_> {
+    /// Its hash, the same on every run and platform.
+    pub fn hash(&self) -> u64 {
+        let names: BTreeSet<&str> = self
+            .query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name))
+            .collect();
+        let mut text = Vec::with_capacity(96);
+        for part in [self.route, self.cohort.as_str()] {
+            text.extend_from_slice(part.as_bytes());
+            text.push(0);
+        }
+        text.extend_from_slice(&(self.status / 100).to_be_bytes());
+        text.extend_from_slice(&self.structure.unwrap_or_default().to_be_bytes());
+        text.push(u8::from(self.structure.is_some()));
+        let essence = self.content_type.map(|media| media.split(';').next().unwrap_or_default().trim());
+        text.extend_from_slice(essence.unwrap_or_default().to_ascii_lowercase().as_bytes());
+        for name in names {
+            text.push(0);
+            text.extend_from_slice(name.as_bytes());
+        }
+        xxh3_64(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape<'_> = Shape {
+        route: "GET /products",
+        query: "page=1&sort=price",
+        cohort: Owner::Legacy,
+        status: 200,
+        content_type: None,
+        structure: Some(7),
+    };
+
+    #[test]
+    fn requests_alike_have_one_shape() {
+        let check = |other: Shape<'_>| assert_eq!(other.hash(), SHAPE.hash(), "{other:?}");
+        check(Shape { query: "sort=name&page=12", ..SHAPE });
+        check(Shape { query: "page=1&page=2&sort", ..SHAPE });
+        check(Shape { status: 204, ..SHAPE });
+        let json = Shape { content_type: Some("application/json"), ..SHAPE };
+        let spelled = Shape { content_type: Some("Application/JSON; charset=utf-8"), ..SHAPE };
+        assert_eq!(json.hash(), spelled.hash());
+    }
+
+    #[test]
+    fn each_part_tells_shapes_apart() {
+        let others = [
+            SHAPE,
+            Shape { route: "GET /orders", ..SHAPE },
+            Shape { query: "page=1", ..SHAPE },
+            Shape { query: "page=1&sortprice", ..SHAPE },
+            Shape { cohort: Owner::Extracted, ..SHAPE },
+            Shape { status: 404, ..SHAPE },
+            Shape { content_type: Some("text/plain"), ..SHAPE },
+            Shape { structure: Some(8), ..SHAPE },
+            Shape { structure: None, ..SHAPE },
+            Shape { structure: Some(0), ..SHAPE },
+        ];
+        let hashes: BTreeSet<u64> = others.iter().map(Shape::hash).collect();
+        assert_eq!(hashes.len(), others.len());
+    }
+}
