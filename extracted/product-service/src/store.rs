@@ -70,7 +70,7 @@ pub(crate) fn list(
     offset: u32,
 ) -> Result<(Vec<Product>, i64), Failure> {
     let condition = "WHERE (?1 IS NULL OR instr(lower(name || ' ' || description), lower(?1)) > 0)
-        AND (?2 IS NULL OR category = ?2) AND (?3 IS NULL OR price_cents <= ?3 * 100)";
+        AND (?2 IS NULL OR category = ?2) AND (?3 IS NULL OR price_cents / 100.0 <= ?3)";
     let Filter { text, category, max_price } = filter;
     let mut query = c.prepare_cached(&format!("{SELECT} {condition} ORDER BY id LIMIT ?4 OFFSET ?5"))?;
     let found = query

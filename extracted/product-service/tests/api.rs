@@ -75,6 +75,9 @@ async fn searching_and_paging_narrow_the_list() {
         assert_eq!(ids(&client.post("/products/search", &search).await.unwrap().json()), [6]);
         let cheap = json!({"category": "lighting", "max_price": 24.25});
         assert_eq!(ids(&client.post("/products/search", &cheap).await.unwrap().json()), [5, 8]);
+        // 79.95 times 100 is less than 7995 in binary floating point.
+        let exact = json!({"query": "linen", "max_price": 79.95});
+        assert_eq!(ids(&client.post("/products/search", &exact).await.unwrap().json()), [4]);
         let page = client.get("/products?limit=2&offset=3&category=kitchen").await.unwrap().json();
         assert_eq!((ids(&page), &page["total"]), (vec![11], &json!(4)));
         assert_eq!(client.get("/products/77").await.unwrap().status, 404);
