@@ -1,18 +1,29 @@
-//! Gentle traffic: a few customers who mostly look, sometimes order, and pay for what they ordered.
+//! Gentle traffic: two customers who mostly look, sometimes order, and pay for what they ordered. Every read
+//! of every slice is among it, with changing parameters.
+//!
+//! Ada has a browser and buys; Grace has a program and a token that ends. What one buys is made to order, and
+//! of orders only those are read that nobody adds to: what nothing keeps in step must not look like a
+//! difference between the monolith and a service.
 //!
 //! All of it goes to the proxy, as customers' requests do. It refuses to repeat what failed.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chassis::client::{Answer, Client, Payload};
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 /// The product that is bought: its stock outlasts any demonstration.
 const BOUGHT: i64 = 5;
+/// Seconds that Grace's token is worth something.
+const TOKEN: u64 = 120;
+/// What people look for.
+const WORDS: [&str; 6] = ["oak", "wool", "summer", "KITCHEN", "a", "unicorn"];
+/// The shelves, and one that does not exist.
+const CATEGORIES: [&str; 5] = ["kitchen", "lighting", "furniture", "textiles", "toys"];
 
 /// What came back.
 #[derive(Debug, Default)]
@@ -38,14 +49,20 @@ impl Counts {
 
 /// Sends `rate` requests per second until it is dropped.
 pub(crate) async fn send(proxy: SocketAddr, rate: u32, counts: &Counts) {
-    let mut customer = Customer { client: Client::new(proxy), logged_in: false, orders: 0 };
+    let mut customers = Customers {
+        client: Client::new(proxy),
+        logged_in: false,
+        orders: 0,
+        program: Client::new(proxy),
+        token: None,
+    };
     let mut pace = tokio::time::interval(Duration::from_secs(1) / rate.max(1));
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         for step in STEPS {
             pace.tick().await;
-            match customer.take(*step).await {
-                Ok(answer) if answer.status.is_success() || answer.status.is_redirection() => {}
+            match customers.take(*step).await {
+                Ok(answer) if step.is_answered_by(answer.status) => {}
                 Ok(answer) => counts.failed(format!("{} for {}", answer.status.as_u16(), step.name())),
                 Err(error) => counts.failed(format!("{} for {}", error.root_cause(), step.name())),
             }
@@ -61,32 +78,43 @@ enum Step {
     Search,
     Users,
     User,
+    Me,
     Orders,
     Order,
+    UnknownOrder,
+    Mine,
+    Payment,
+    Receipt,
+    ReceiptText,
     Page(&'static str),
     Account,
     Buy,
 }
 
-/// A round: twenty requests of which two write.
+/// A round, of which one step writes.
 const STEPS: &[Step] = &[
     Step::Page("/"),
     Step::Catalogue,
     Step::Product,
     Step::User,
-    Step::Product,
-    Step::Order,
     Step::Search,
+    Step::Order,
+    Step::Me,
     Step::Page("/shop"),
     Step::Product,
     Step::Account,
     Step::Users,
-    Step::Product,
+    Step::Search,
     Step::Orders,
+    Step::Payment,
     Step::Catalogue,
     Step::Product,
+    Step::UnknownOrder,
     Step::Page("/shop/products/5"),
     Step::User,
+    Step::Receipt,
+    Step::Mine,
+    Step::ReceiptText,
     Step::Buy,
 ];
 
@@ -98,36 +126,92 @@ impl Step {
             Self::Search => "POST /products/search",
             Self::Users => "GET /users",
             Self::User => "GET /users/{id}",
+            Self::Me => "GET /users/me",
             Self::Orders => "GET /orders",
-            Self::Order => "GET /orders/{id}",
+            Self::Order | Self::UnknownOrder => "GET /orders/{id}",
+            Self::Mine => "GET /orders/mine",
+            Self::Payment => "GET /payments/{id}",
+            Self::Receipt => "GET /payments/{id}/receipt",
+            Self::ReceiptText => "GET /payments/{id}/receipt.txt",
             Self::Page(path) => path,
             Self::Account => "GET /account",
             Self::Buy => "ordering and paying",
         }
     }
+
+    /// Whether this is an answer that nobody need hear of.
+    fn is_answered_by(self, status: StatusCode) -> bool {
+        let unknown = matches!(self, Self::UnknownOrder) && status == StatusCode::NOT_FOUND;
+        status.is_success() || status.is_redirection() || unknown
+    }
 }
 
-struct Customer {
+struct Customers {
+    /// Ada's browser.
     client: Client,
     logged_in: bool,
     orders: u64,
+    /// Grace's.
+    program: Client,
+    /// `Bearer …`, and until when it is sent.
+    token: Option<(String, Instant)>,
 }
 
-impl Customer {
+impl Customers {
     async fn take(&mut self, step: Step) -> anyhow::Result<Answer> {
-        let client = &mut self.client;
-        match step {
-            Step::Catalogue => client.get("/products").await,
-            Step::Product => client.get(&format!("/products/{}", fastrand::u8(1..=12))).await,
-            Step::Search => client.post("/products/search", &json!({"query": "oak"})).await,
-            Step::Users => client.get("/users").await,
-            Step::User => client.get(&format!("/users/{}", fastrand::u8(1..=6))).await,
-            Step::Orders => client.get("/orders?limit=5").await,
-            Step::Order => client.get(&format!("/orders/{}", fastrand::u8(1..=5))).await,
-            Step::Page(path) => client.get(path).await,
-            Step::Account => self.account().await,
-            Step::Buy => self.buy().await,
+        let any = |last| fastrand::u8(1..=last);
+        let path = match step {
+            Step::Search => return self.search().await,
+            Step::Account => return self.account().await,
+            Step::Me => return self.with_token("/users/me").await,
+            Step::Mine => return self.with_token("/orders/mine").await,
+            Step::Buy => return self.buy().await,
+            Step::Catalogue => catalogue(),
+            Step::Product => format!("/products/{}", any(12)),
+            Step::Users => format!("/users?limit={}&offset={}", any(6), any(4) - 1),
+            Step::User => format!("/users/{}", any(6)),
+            // The first customer is the one who buys.
+            Step::Orders => format!("/orders?user_id={}&limit={}", any(5) + 1, any(5)),
+            Step::Order => format!("/orders/{}", any(5)),
+            Step::UnknownOrder => format!("/orders/{}", 1_000_000 + u32::from(any(200))),
+            Step::Payment => format!("/payments/{}", any(5)),
+            Step::Receipt => format!("/payments/{}/receipt", any(5)),
+            Step::ReceiptText => format!("/payments/{}/receipt.txt", any(5)),
+            Step::Page(path) => path.to_owned(),
+        };
+        self.client.get(&path).await
+    }
+
+    async fn search(&mut self) -> anyhow::Result<Answer> {
+        let mut wanted = json!({ "query": fastrand::choice(WORDS) });
+        if let (true, Some(wanted)) = (fastrand::bool(), wanted.as_object_mut()) {
+            wanted.insert("max_price".to_owned(), json!(fastrand::u16(5..400)));
         }
+        self.client.post("/products/search", &wanted).await
+    }
+
+    /// Something of Grace's own; gets a token first when there is none that lasts.
+    async fn with_token(&mut self, path: &str) -> anyhow::Result<Answer> {
+        use legacy_monolith::seed::DEMO_PASSWORD;
+        let kept = self.token.take().filter(|(_, until)| Instant::now() < *until);
+        let (bearer, until) = match kept {
+            Some(kept) => kept,
+            None => {
+                let credentials =
+                    json!({"email": "grace@example.com", "password": DEMO_PASSWORD, "expires_in": TOKEN});
+                let answer = self.program.post("/tokens", &credentials).await?;
+                let body = answer.json();
+                let Some(token) = body.get("token").and_then(Value::as_str) else { return Ok(answer) };
+                (format!("Bearer {token}"), Instant::now() + Duration::from_secs(TOKEN / 2))
+            }
+        };
+        let headers = [("authorization", bearer.as_str())];
+        let answer = self.program.send(Method::GET, path, &headers, Payload::Nothing).await?;
+        // One that is refused is not sent again.
+        if answer.status != StatusCode::UNAUTHORIZED {
+            self.token = Some((bearer, until));
+        }
+        Ok(answer)
     }
 
     /// The customer's own page; logs in on the first visit.
@@ -159,5 +243,14 @@ impl Customer {
         let amount = placed.get("total").unwrap_or(&Value::Null);
         let payment = json!({"order_id": placed.get("id"), "amount": amount, "method": "invoice"});
         self.client.send(Method::POST, "/payments", &key, Payload::Json(&payment)).await
+    }
+}
+
+/// The whole catalogue, a page of it, or a shelf.
+fn catalogue() -> String {
+    match fastrand::u8(..3) {
+        0 => "/products".to_owned(),
+        1 => format!("/products?limit={}&offset={}", fastrand::u8(1..=12), fastrand::u8(..8)),
+        _ => format!("/products?category={}", fastrand::choice(CATEGORIES).unwrap_or_default()),
     }
 }
