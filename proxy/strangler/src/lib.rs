@@ -7,6 +7,7 @@
 //! | [`upstream`] | endpoints, per-thread connection pools, balancing |
 //! | [`live`] | the one snapshot everybody reads; watch and reload |
 //! | [`telemetry`] | metrics and the access log |
+//! | [`corpus`] | redacted exchanges in one file: writing and reading it |
 //! | [`store`] | history and the last good configuration on disk |
 //! | [`admin`] | the admin listener |
 //! | [`edit`] | editing a configuration in place, comments and layout kept |
@@ -15,6 +16,7 @@
 
 pub mod admin;
 pub mod cli;
+pub mod corpus;
 pub mod edit;
 pub mod explain;
 pub mod forward;

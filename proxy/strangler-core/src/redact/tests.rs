@@ -32,8 +32,7 @@ fn body_path(text: &str) -> BodyPath {
     let file = format!(
         "version = 1\nlegacy = \"http://127.0.0.1:1\"\n[slices.a]\nupstream = \"http://127.0.0.1:2\"\nroutes = [\"/a\"]\n[slices.a.compare]\nredact = [{text:?}]\n"
     );
-    let sources =
-        Sources { main: SourceText { name: "a.toml".into(), text: file }, included: Vec::new() };
+    let sources = Sources { main: SourceText { name: "a.toml".into(), text: file }, included: Vec::new() };
     let options =
         LoadOptions { base: std::path::Path::new("/"), env: &|_| None, today: jiff::civil::date(2026, 1, 1) };
     let snapshot = crate::config::load(&sources, &options).snapshot.expect("the rule is valid");
