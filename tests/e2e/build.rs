@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(have_chromium)");
+    println!("cargo::rustc-check-cfg=cfg(have_chromium, have_nginx)");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=REQUIRE_ALL");
     println!("cargo::rerun-if-env-changed=PATH");
@@ -19,5 +19,8 @@ fn main() {
     let required = std::env::var_os("REQUIRE_ALL").is_some_and(|value| value == "1");
     if required || (has("chromium") && has("chromedriver")) {
         println!("cargo::rustc-cfg=have_chromium");
+    }
+    if required || has("nginx") {
+        println!("cargo::rustc-cfg=have_nginx");
     }
 }

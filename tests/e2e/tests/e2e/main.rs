@@ -19,6 +19,7 @@ mod chaos;
 mod commands;
 mod load;
 mod pains;
+mod races;
 mod rejected;
 mod reload;
 mod resources;
