@@ -197,6 +197,16 @@ impl Stack {
         self.folder.path().join(format!("{}.log", role.name()))
     }
 
+    /// The file with a role's data. The proxy's is a folder.
+    #[must_use]
+    pub fn database(&self, role: Role) -> PathBuf {
+        let folder = self.folder.path();
+        match role {
+            Role::Strangler => folder.join(role.name()),
+            _ => folder.join(format!("{}.sqlite", role.name())),
+        }
+    }
+
     /// The process id of a role that is running.
     ///
     /// # Errors
@@ -261,14 +271,13 @@ impl Stack {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listen = self.addresses.get(&role).copied().unwrap_or_else(|| local(self.options.ports.of(role)));
         let admin = self.admin.unwrap_or_else(|| local(self.options.ports.admin()));
-        let folder = self.folder.path().to_owned();
         let mut variables = Vec::new();
         let mut arguments: Vec<OsString> = if role == Role::Strangler {
             variables.push(("STRANGLER_LISTEN", listen.to_string()));
             variables.push(("STRANGLER_ADMIN", admin.to_string()));
             let known = self.addresses.iter();
             variables.extend(known.filter_map(|(role, at)| Some((role.variable()?, format!("http://{at}")))));
-            let data = folder.join("strangler");
+            let data = self.database(role);
             vec![
                 "run".into(),
                 "--config".into(),
@@ -277,7 +286,7 @@ impl Stack {
                 data.into(),
             ]
         } else {
-            let database = folder.join(format!("{}.sqlite", role.name()));
+            let database = self.database(role);
             vec!["--listen".into(), listen.to_string().into(), "--database".into(), database.into()]
         };
         let further = self.options.arguments.iter().filter(|(whose, _)| *whose == role);
