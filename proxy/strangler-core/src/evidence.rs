@@ -26,6 +26,8 @@ mod signatures;
 #[cfg(test)]
 mod simulation;
 mod tally;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 
 pub use account::Accounts;

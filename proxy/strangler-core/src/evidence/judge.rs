@@ -92,7 +92,7 @@ pub(super) struct NoisyPlace<'a> {
 }
 
 /// The day of a moment, in UTC.
-pub(super) fn day(now: Timestamp) -> Date {
+pub fn day(now: Timestamp) -> Date {
     Offset::UTC.to_datetime(now).date()
 }
 

@@ -157,17 +157,19 @@ impl Ledger {
             self.strays = self.strays.saturating_add(1);
             return Noted::Stray;
         };
-        let noted = match of_version(&slice.epoch, observation) {
-            OfVersion::Present => {
-                if observation.at < slice.epoch.began {
-                    if let Some(slice) = self.slices.get_mut(&observation.slice) {
-                        slice.late = slice.late.saturating_add(1);
-                        slice.changed = true;
-                    }
-                    return Noted::Late;
-                }
-                Noted::Counted
+        let version = of_version(&slice.epoch, observation);
+        // The first answer of a new version begins its epoch; others of that version may have come before it.
+        let of_this_version = observation.version.is_some() && version == OfVersion::Present;
+        let begun_by_version = matches!(slice.epoch.cause, Cause::Version { .. });
+        if observation.at < slice.epoch.began && !(of_this_version && begun_by_version) {
+            if let Some(slice) = self.slices.get_mut(&observation.slice) {
+                slice.late = slice.late.saturating_add(1);
+                slice.changed = true;
             }
+            return Noted::Late;
+        }
+        let noted = match version {
+            OfVersion::Present => Noted::Counted,
             OfVersion::New { from, to } => {
                 let cause = Cause::Version { from, to };
                 self.begin(&observation.slice, cause.clone(), None, observation.at);
@@ -241,6 +243,7 @@ impl SliceEvidence {
 }
 
 /// What an observation's version means for the present epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum OfVersion {
     /// It is the epoch's, or none is told.
     Present,

@@ -22,6 +22,8 @@ pub struct Limits {
     pub example_bytes: usize,
     /// The same for all routes together.
     pub all: Size,
+    /// What each route has beside, so that one cannot take everything.
+    pub least: Size,
 }
 
 impl Limits {
@@ -41,6 +43,7 @@ impl Limits {
             noise: 20_000,
             example_bytes: 32 << 20,
         },
+        least: Size { signatures: 8, members: 64, sets: 16, shapes: 64, noise: 8, example_bytes: 4_096 },
     };
 }
 
@@ -72,6 +75,19 @@ impl Size {
             shapes: self.shapes.saturating_add(other.shapes),
             noise: self.noise.saturating_add(other.noise),
             example_bytes: self.example_bytes.saturating_add(other.example_bytes),
+        }
+    }
+
+    /// The greater of each.
+    #[must_use]
+    pub fn at_least(self, other: Size) -> Size {
+        Size {
+            signatures: self.signatures.max(other.signatures),
+            sets: self.sets.max(other.sets),
+            members: self.members.max(other.members),
+            shapes: self.shapes.max(other.shapes),
+            noise: self.noise.max(other.noise),
+            example_bytes: self.example_bytes.max(other.example_bytes),
         }
     }
 

@@ -16,6 +16,7 @@ use super::limits::Dropped;
 use super::observation::Example;
 use super::verdict::{State, Verdict};
 
+pub use super::judge::day;
 pub use build::{build, build_slice};
 
 /// The version of the model: raised when a field changes its meaning or goes away.

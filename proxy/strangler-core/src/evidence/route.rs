@@ -64,6 +64,7 @@ impl RouteEvidence {
 
     /// Adds one request. `room` is what all routes together may still grow by.
     pub(super) fn observe(&mut self, observation: &Observation, limits: &Limits, room: Size) {
+        let room = room.at_least(limits.least.minus(self.size()));
         self.head_changed = true;
         match &observation.outcome {
             Outcome::NotCompared(reason) => {
@@ -90,8 +91,7 @@ impl RouteEvidence {
     fn compared(&mut self, seen: &[Seen], at: Timestamp, shape: u64, limits: &Limits, room: Size) {
         let counted = u64::from(self.count_shape(shape, limits, room.shapes));
         let count = Count { seen: 1, counted };
-        let new = self.signatures.unknown(seen);
-        if new > 0 && self.signatures.len() + new > limits.signatures_per_route {
+        if self.signatures.overflow(seen, limits) {
             let places = self.signatures.merge_rarest(&mut self.dropped);
             self.tallies.renumber(|member| places.get(member as usize).copied().unwrap_or(member));
             self.renumbered = true;

@@ -38,7 +38,7 @@ pub struct Row {
 
 /// What a row says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "part", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// The slice's epoch.
     Slice {

@@ -89,9 +89,16 @@ impl Signatures {
         self.example_bytes
     }
 
-    /// How many of these have no line yet.
-    pub(super) fn unknown(&self, seen: &[Seen]) -> usize {
-        seen.iter().filter(|one| one.what.is_some() && !self.by_name.contains_key(&name_of(one))).count()
+    /// Whether these need more lines than there may be.
+    pub(super) fn overflow(&self, seen: &[Seen], limits: &Limits) -> bool {
+        let new = |one: &&Seen| one.what.is_some() && !self.by_name.contains_key(&name_of(one));
+        let new = seen.iter().filter(new).count();
+        new > 0 && self.apart() + new > limits.signatures_per_route
+    }
+
+    /// Lines of one signature each.
+    pub(super) fn apart(&self) -> usize {
+        self.entries.len() - self.rests
     }
 
     /// Counts one signature of one request; the place of its line.
@@ -144,8 +151,7 @@ impl Signatures {
         if let Some(member) = self.by_name.get(&name) {
             return *member;
         }
-        let apart = self.entries.len() - self.rests;
-        if seen.what.is_some() && apart < limits.signatures_per_route && room.signatures > 0 {
+        if seen.what.is_some() && self.apart() < limits.signatures_per_route && room.signatures > 0 {
             return self.insert(seen.what.clone(), name.1, at);
         }
         if seen.what.is_some() {

@@ -53,7 +53,8 @@ pub struct Verdict {
     pub state: State,
     /// Why, in a sentence.
     pub sentence: String,
-    /// Comparisons that are needed at least, if none of them is a mismatch; 0 where none is.
+    /// Where it is insufficient: comparisons that are needed at least, if none of them is a mismatch. 0: more
+    /// of them alone would not change it.
     pub more_needed: u64,
     /// Every condition, in the order they are looked at.
     pub conditions: Vec<Condition>,
@@ -63,7 +64,9 @@ impl Verdict {
     /// What follows from these conditions; from none, nothing: insufficient.
     pub fn of(conditions: Vec<Condition>) -> Verdict {
         let state = conditions.iter().map(|one| one.state).max().unwrap_or(State::Insufficient);
-        let more_needed = conditions.iter().filter_map(|one| one.more_needed).max().unwrap_or(0);
+        // What failed does not pass by more of the same.
+        let missing = conditions.iter().filter(|_| state == State::Insufficient);
+        let more_needed = missing.filter_map(|one| one.more_needed).max().unwrap_or(0);
         let reasons: Vec<&str> = conditions
             .iter()
             .filter(|one| one.state == state && state != State::Pass)
