@@ -8,18 +8,25 @@
 //! | module | owns |
 //! |---|---|
 //! | `reply` | the order: transport, status, headers, cookies, body |
+//! | `json` | JSON bodies, structurally |
+//! | `value`, `instant` | single values: texts, numbers, points in time |
 //! | `rules` | which `ignore` or `accept` hides a difference |
 //! | `findings` | collecting differences within bounds, one per signature |
 //! | `path`, `kind`, `class`, `relation`, `signature` | what a difference is made of |
 
 mod class;
 mod findings;
+#[cfg(test)]
+mod fixture;
+mod instant;
+mod json;
 mod kind;
 mod path;
 mod relation;
 mod reply;
 mod rules;
 mod signature;
+mod value;
 
 use bytes::Bytes;
 
@@ -234,7 +241,7 @@ pub struct Comparison {
     pub differences: Vec<Finding>,
     /// Those that a rule hides, one per signature and rule, in the order found.
     pub hidden: Vec<Finding>,
-    /// How many signatures did not fit into `differences`; the account is right nevertheless.
+    /// How many further differences, of signatures that did not fit into `differences`.
     pub dropped: u64,
     /// How many did not fit into `hidden`.
     pub hidden_dropped: u64,

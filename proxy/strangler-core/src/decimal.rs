@@ -63,6 +63,11 @@ impl Decimal {
         Decimal { negative: false, digits: Box::new([5]), exponent: -i64::from(places) - 1 }
     }
 
+    /// The unit of the last of so many decimal places.
+    pub(crate) fn unit(places: u8) -> Decimal {
+        Decimal { negative: false, digits: Box::new([1]), exponent: -i64::from(places) }
+    }
+
     /// Whether it is below zero.
     pub fn is_negative(&self) -> bool {
         self.negative

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Comparison, Context, Difference, Finding, Rule, Signature, Verdict, verdict};
+use super::{Comparison, Context, Difference, Finding, Path, Rule, Signature, Verdict, verdict};
 
 /// How many signatures one comparison keeps of those that count, and as many of those hidden.
 pub const MOST_FINDINGS: usize = 200;
@@ -13,12 +13,21 @@ pub const MOST_FINDINGS: usize = 200;
 /// How long a value of an example is, in bytes.
 pub const MOST_VALUE_BYTES: usize = 512;
 
+/// Where a difference was counted, so that others of its signature and verdict can be counted at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    Counting(usize),
+    Hidden(usize),
+    Dropped,
+    HiddenDropped,
+}
+
 /// Collects the differences of one comparison.
 #[derive(Debug)]
 pub struct Findings<'a> {
     context: &'a Context<'a>,
     comparison: Comparison,
-    known: BTreeMap<(Signature, Verdict), usize>,
+    known: BTreeMap<(Signature, Verdict), Slot>,
 }
 
 impl<'a> Findings<'a> {
@@ -27,24 +36,67 @@ impl<'a> Findings<'a> {
         Findings { context, comparison: Comparison::default(), known: BTreeMap::new() }
     }
 
+    /// What is being compared, and how.
+    pub(super) fn context(&self) -> &'a Context<'a> {
+        self.context
+    }
+
     /// Adds a difference: judges it, and counts it where its signature is known already.
-    pub fn add(&mut self, difference: Difference) {
+    pub(super) fn add(&mut self, difference: Difference) -> Slot {
+        let (rules, today) = (self.context.rules, self.context.today);
         let signature = difference.signature(self.context.route);
-        let verdict =
-            verdict(self.context.rules, self.context.today, &difference.path, difference.kind, signature);
-        let (list, dropped) = match verdict {
-            Verdict::Hidden(_) => (&mut self.comparison.hidden, &mut self.comparison.hidden_dropped),
-            Verdict::Counts | Verdict::Expired(_) => {
-                (&mut self.comparison.differences, &mut self.comparison.dropped)
-            }
+        let verdict = verdict(rules, today, &difference.path, difference.kind, signature);
+        if let Some(slot) = self.known.get(&(signature, verdict)).copied() {
+            self.again(slot);
+            return slot;
+        }
+        let list =
+            if verdict.counts() { &mut self.comparison.differences } else { &mut self.comparison.hidden };
+        let at = list.len();
+        let slot = match (verdict.counts(), at < MOST_FINDINGS) {
+            (true, true) => Slot::Counting(at),
+            (false, true) => Slot::Hidden(at),
+            (true, false) => Slot::Dropped,
+            (false, false) => Slot::HiddenDropped,
         };
-        if let Some(finding) = self.known.get(&(signature, verdict)).and_then(|at| list.get_mut(*at)) {
-            finding.times = finding.times.saturating_add(1);
-        } else if list.len() < MOST_FINDINGS {
-            self.known.insert((signature, verdict), list.len());
+        if at < MOST_FINDINGS {
+            self.known.insert((signature, verdict), slot);
             list.push(Finding { signature, difference, times: 1, verdict });
         } else {
-            *dropped = dropped.saturating_add(1);
+            self.again(slot);
+        }
+        slot
+    }
+
+    /// Counts another difference like one that was added.
+    pub(super) fn again(&mut self, slot: Slot) {
+        let comparison = &mut self.comparison;
+        let finding = match slot {
+            Slot::Counting(at) => comparison.differences.get_mut(at),
+            Slot::Hidden(at) => comparison.hidden.get_mut(at),
+            Slot::Dropped => {
+                comparison.dropped = comparison.dropped.saturating_add(1);
+                None
+            }
+            Slot::HiddenDropped => {
+                comparison.hidden_dropped = comparison.hidden_dropped.saturating_add(1);
+                None
+            }
+        };
+        if let Some(finding) = finding {
+            finding.times = finding.times.saturating_add(1);
+        }
+    }
+
+    /// Where a difference of a sort not met before goes without being looked at: there is no room for another
+    /// that counts, or for another that is `ignored`.
+    pub(super) fn no_room(&self, ignored: bool) -> Option<Slot> {
+        if ignored && self.comparison.hidden.len() >= MOST_FINDINGS {
+            Some(Slot::HiddenDropped)
+        } else if !ignored && self.comparison.differences.len() >= MOST_FINDINGS {
+            Some(Slot::Dropped)
+        } else {
+            None
         }
     }
 
@@ -58,9 +110,23 @@ impl<'a> Findings<'a> {
         self.any_counts() || !self.comparison.hidden.is_empty()
     }
 
-    /// What was collected.
-    pub fn finish(self) -> Comparison {
+    /// What was collected, in the order of a response: whatever was looked at first, status before headers
+    /// before cookies before the body.
+    pub fn finish(mut self) -> Comparison {
+        self.comparison.differences.sort_by_key(|finding| part(&finding.difference.path));
+        self.comparison.hidden.sort_by_key(|finding| part(&finding.difference.path));
         self.comparison
+    }
+}
+
+/// Which part of a response comes first.
+fn part(path: &Path) -> u8 {
+    match path {
+        Path::Transport => 0,
+        Path::Status => 1,
+        Path::Header(_) => 2,
+        Path::Cookie(_) => 3,
+        Path::Body(_) => 4,
     }
 }
 
@@ -92,19 +158,12 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::{MOST_FINDINGS, MOST_VALUE_BYTES, excerpt};
-    use crate::compare::{Account, Class, Context, Difference, Element, Findings, Kind, Path, Side};
+    use crate::compare::fixture::{context, rules};
+    use crate::compare::{Account, Class, Difference, Element, Findings, Kind, Path};
     use crate::snapshot::Compare;
-    use crate::snapshot::compare::{BodyPath, ResponsePath, Select, Step};
 
     fn added(names: impl Iterator<Item = String>, rules: &Compare) -> crate::compare::Comparison {
-        let context = Context {
-            rules,
-            route: "r",
-            method: "GET",
-            today: jiff::civil::date(2026, 1, 1),
-            legacy: Side::default(),
-            extracted: Side::default(),
-        };
+        let context = context(rules);
         let mut findings = Findings::new(&context);
         for name in names {
             let path = Path::Body(vec![Element::Name(name.into())]);
@@ -129,9 +188,7 @@ mod tests {
 
     #[test]
     fn hidden_differences_leave_room_for_those_that_count() {
-        let mut rules = Compare::default();
-        let step = Step { descendant: false, select: Select::Name("hidden".into()) };
-        rules.ignore.push(ResponsePath::Body(BodyPath { text: "$.hidden".into(), steps: vec![step] }));
+        let rules = rules("ignore = [\"$.hidden\"]");
         let names = std::iter::repeat_n("hidden".to_owned(), 5000).chain(["a".to_owned()]);
         let found = added(names, &rules);
         assert_eq!((found.hidden.len(), found.differences.len()), (1, 1));

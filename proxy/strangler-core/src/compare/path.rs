@@ -1,5 +1,6 @@
 //! Where in a response a difference is.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -52,8 +53,20 @@ impl Path {
     }
 }
 
+/// The longest name that a path shows, in bytes.
+const MOST_NAME_BYTES: usize = 120;
+
+/// A member's name as a path shows it: as text, and a long one as its beginning and a hash of the whole.
+pub(super) fn name_of(key: &[u8]) -> Cow<'_, str> {
+    if key.len() <= MOST_NAME_BYTES {
+        return String::from_utf8_lossy(key);
+    }
+    let head = String::from_utf8_lossy(key.get(..MOST_NAME_BYTES).unwrap_or(key)).into_owned();
+    Cow::Owned(format!("{head}…{:016x}", xxhash_rust::xxh3::xxh3_64(key)))
+}
+
 /// Whether a member's name is an id rather than a name.
-fn is_key_of_map(name: &str) -> bool {
+pub(super) fn is_key_of_map(name: &str) -> bool {
     let hexadecimal = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
     let digits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
     let uuid = name.len() == 36

@@ -1,6 +1,6 @@
 //! The order of comparing: transport, status, headers, cookies, body.
 
-use super::{Class, Compared, Context, Difference, End, Findings, Kind, NotCompared, Path, Reply};
+use super::{Class, Compared, Context, Difference, End, Findings, Kind, NotCompared, Path, Reply, json};
 
 /// Compares the replies of both sides to one request.
 pub fn compare(context: &Context<'_>, legacy: &Reply, extracted: &Reply) -> Compared {
@@ -32,7 +32,9 @@ pub fn compare(context: &Context<'_>, legacy: &Reply, extracted: &Reply) -> Comp
     }
     if extracted.end == End::Truncated {
         findings.add(Difference::new(Path::BODY, Kind::BodyTruncated, Class::Bytes, Class::Broken));
-    } else if legacy.body != extracted.body {
+    } else if legacy.body != extracted.body
+        && json::compare(&legacy.body, &extracted.body, &mut findings).is_err()
+    {
         let difference = Difference::new(Path::BODY, Kind::BodyValue, Class::Bytes, Class::Bytes);
         findings.add(difference.showing(Some(&legacy.body), Some(&extracted.body)));
     }

@@ -87,7 +87,7 @@ fn is_at(rule: &ResponsePath, path: &Path) -> bool {
 
 /// Whether a path is the place that `rule` selects, or below it.
 fn covers(rule: &BodyPath, elements: &[Element]) -> bool {
-    let mut progress = Progress::start(rule);
+    let mut progress = Progress::start();
     if progress.is_done(rule) {
         return true;
     }
@@ -103,12 +103,12 @@ fn covers(rule: &BodyPath, elements: &[Element]) -> bool {
 }
 
 /// How far a path has been followed: bit n, that the first n steps have been taken. A rule has at most 64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Progress(u128);
 
 impl Progress {
     /// At the root.
-    pub(super) fn start(_rule: &BodyPath) -> Self {
+    pub(super) fn start() -> Self {
         Progress(1)
     }
 
@@ -132,5 +132,9 @@ impl Progress {
     /// Whether the whole path has just been followed.
     pub(super) fn is_done(self, rule: &BodyPath) -> bool {
         self.0 & (1_u128 << rule.steps.len().min(127)) != 0
+    }
+    /// Whether nothing below can be selected.
+    pub(super) fn is_lost(self) -> bool {
+        self.0 == 0
     }
 }
