@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::live::Live;
 use crate::live::reload::{ConfigurationState, Reloader};
-use crate::store::Store;
+use crate::store::{Evidence, Store};
 use crate::telemetry::Telemetry;
 
 use recent::Recent;
@@ -91,6 +91,8 @@ pub struct Parts {
     pub reloader: Reloader,
     /// The history.
     pub store: Arc<Store>,
+    /// What comparisons have shown.
+    pub evidence: Evidence,
     /// Whether the process serves.
     pub readiness: Arc<Readiness>,
     /// Public addresses as bound.

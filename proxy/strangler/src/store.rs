@@ -1,4 +1,4 @@
-//! What outlives the process: the history and the last good configuration.
+//! What outlives the process: the history, the last good configuration, the evidence.
 //!
 //! Owns the one seam through which anything is kept: on disk under `data_dir`, or nowhere (`"memory"`).
 //! Refuses to know what is kept beyond its shape, and to share a directory with another process.
@@ -9,9 +9,12 @@
 //! |---|---|
 //! | `lock` | held by the one process that writes here |
 //! | `last-good.json` | the texts of the last configuration that served, replaced atomically |
+//! | `evidence.sqlite` | what comparisons have shown (see [`evidence`]); `evidence.damaged.sqlite`: one that could not be used |
+//! | `redaction.key` | what the pseudonyms in it were made with |
 //! | `history.jsonl`, `history.1.jsonl` | one line per event, appended and flushed to disk; the older part |
 
 mod disk;
+pub mod evidence;
 mod history;
 mod last_good;
 pub mod pointer;
@@ -20,6 +23,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+pub use evidence::Evidence;
 pub use history::{Entry, History};
 pub use last_good::LastGood;
 

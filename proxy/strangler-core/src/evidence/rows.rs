@@ -186,6 +186,15 @@ impl Ledger {
         changes
     }
 
+    /// Makes the next [`Ledger::take_changes`] answer everything there is: for a store that begins anew.
+    pub fn mark_all_changed(&mut self) {
+        self.gone.clear();
+        for slice in self.slices.values_mut() {
+            slice.changed = true;
+            slice.routes.values_mut().for_each(|route| route.renumbered = true);
+        }
+    }
+
     /// A ledger of stored rows, in any order. Also answers how many rows did not fit.
     ///
     /// [`Ledger::follow`] must be called before it is used.

@@ -10,7 +10,7 @@ use strangler_core::snapshot::AccessLog;
 use super::log::Log;
 use crate::live::reload::Event;
 use crate::live::report::{DiagnosticReport, ReloadReport, Trigger, now};
-use crate::store::{Entry, LastGood, Store};
+use crate::store::{Entry, Evidence, LastGood, Store};
 use crate::telemetry::Telemetry;
 
 /// Lines of one reload that are logged; how many more there were is said.
@@ -18,6 +18,7 @@ const LOGGED_MAX: usize = 100;
 
 pub(super) struct Journal {
     pub(super) store: Arc<Store>,
+    pub(super) evidence: Evidence,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) log: Log,
     /// The main file's folder, absolute.
@@ -32,6 +33,7 @@ impl Journal {
             Event::Applied { trigger, running, sources, report } => {
                 self.telemetry.config_stale.store(false, Ordering::Relaxed);
                 self.log.set(&running.snapshot.server.log);
+                self.evidence.follow(&running.snapshot);
                 // At the start, only after the addresses have been told.
                 if *trigger != Trigger::Start {
                     self.move_access_log(&running.snapshot.server.access_log);

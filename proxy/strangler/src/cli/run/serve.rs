@@ -23,7 +23,7 @@ use crate::live::source::Source;
 use crate::live::watch::Watcher;
 use crate::live::{Live, Running};
 use crate::server::Server;
-use crate::store::Store;
+use crate::store::{Evidence, Store};
 use crate::telemetry::Telemetry;
 
 /// How long the end of the access log may take to be written.
@@ -60,6 +60,7 @@ struct Process {
     live: Arc<Live>,
     telemetry: Arc<Telemetry>,
     store: Arc<Store>,
+    evidence: Evidence,
     readiness: Arc<Readiness>,
     reloader: Reloader,
 }
@@ -77,10 +78,17 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     let Start { compiled, sources, store, data_dir_overridden, rejected } = start;
     let live = Live::new(Running::first(Arc::clone(&compiled.snapshot)));
     let telemetry = Telemetry::new();
+    let evidence = Evidence::start(store.directory(), Arc::clone(&compiled.snapshot))
+        .map_err(|error| Failure::new(Exit::Invalid, format!("evidence cannot be kept: {error}")))?;
     let store = Arc::new(store);
     let base = std::path::absolute(source.base()).unwrap_or_else(|_| PathBuf::from("/"));
-    let journal =
-        Arc::new(Journal { store: Arc::clone(&store), telemetry: Arc::clone(&telemetry), log, base });
+    let journal = Arc::new(Journal {
+        store: Arc::clone(&store),
+        evidence: evidence.clone(),
+        telemetry: Arc::clone(&telemetry),
+        log,
+        base,
+    });
     let configuration = ConfigurationState::new(first_report(&compiled, &sources, rejected));
     // Kept before it serves: whatever happens next, a restart compares its writers with these.
     journal.note(&first_event(&live, sources, &configuration.report()));
@@ -111,6 +119,7 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
             configuration: Arc::clone(&configuration),
             reloader: reloader.clone(),
             store: Arc::clone(&store),
+            evidence: evidence.clone(),
             readiness: Arc::clone(&readiness),
             listen: server.addresses().to_vec(),
             admin: admin_address,
@@ -120,7 +129,7 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     let watcher =
         Watcher { source, live: Arc::clone(&live), state: configuration, reloader: reloader.clone() };
     tokio::spawn(watcher.run());
-    let process = Process { live, telemetry, store, readiness, reloader };
+    let process = Process { live, telemetry, store, evidence, readiness, reloader };
     process.until_ended(server, &mut signals).await
 }
 
@@ -234,6 +243,7 @@ impl Process {
     async fn drain(&self, server: Server) {
         self.readiness.set_draining();
         // Nothing is written from now on, and the process that follows may already be starting.
+        self.evidence.release();
         self.store.release();
         let settings = self.live.pin().snapshot.server.clone();
         tracing::info!(

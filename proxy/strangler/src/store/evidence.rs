@@ -1,0 +1,428 @@
+//! Evidence at run time: the ledger in memory, its rows on disk, and everybody who asks.
+//!
+//! One thread owns all of it: what comparisons found comes in through a bounded channel, which is never waited for;
+//! what is full is dropped and counted. The thread writes what changed at most half a second later, so that the end
+//! of the process, however it comes, loses less than a second. Questions are functions that run on it.
+//!
+//! Refuses to compare and to judge (core does both), and to hold up a start: a database that cannot be used is set
+//! aside, loudly, and evidence begins anew.
+
+mod database;
+mod key;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use strangler_core::compare::{Element, NotCompared, Path as ComparedPath};
+use strangler_core::evidence::{Ledger, Limits, Observation, Outcome};
+use strangler_core::redact::{Pseudonyms, Redactor};
+use strangler_core::snapshot::Snapshot;
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use database::{Database, Scope};
+
+/// Observations that may wait.
+const WAITING_MAX: usize = 4096;
+
+/// Bytes of examples that may wait in them.
+const WAITING_BYTES_MAX: usize = 32 << 20;
+
+/// Questions that may wait beside them: the admin listener has fewer connections.
+const QUESTIONS_MAX: usize = 512;
+
+/// What changed is written at the latest so long after. Losing "nothing older than a second" is promised.
+const WRITE_AFTER: Duration = Duration::from_millis(500);
+
+/// Between two looks for work that comes without a message.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// After a write that failed, such as on a full disk.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a closing process waits for the last write.
+const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the thread owns, as a question sees it.
+#[derive(Debug)]
+pub struct Held {
+    /// The evidence.
+    pub ledger: Ledger,
+    /// The configuration it follows.
+    pub snapshot: Arc<Snapshot>,
+}
+
+type Question = Box<dyn FnOnce(&mut Held) + Send>;
+
+enum Message {
+    Observation(Box<Observation>, usize),
+    NotCompared { slice: Arc<str>, route: Arc<str>, reason: NotCompared, count: u64 },
+    Question(Question),
+    Release(SyncSender<()>),
+}
+
+/// What did not get through, since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Losses {
+    /// Observations that found the channel full.
+    pub dropped: u64,
+    /// Batches that could not be written; what was in them is still in memory, and is written with the next.
+    pub failed_writes: u64,
+    /// Rows found on disk that did not fit together.
+    pub lost_rows: u64,
+    /// Examples and rows of slices that are no more, taken out of a full database.
+    pub pruned: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pseudonyms: Pseudonyms,
+    key_id: String,
+    /// The configuration to follow, and since when.
+    latest: Mutex<(Arc<Snapshot>, Timestamp)>,
+    is_new: AtomicBool,
+    waiting: AtomicUsize,
+    waiting_bytes: AtomicUsize,
+    dropped: AtomicU64,
+    failed_writes: AtomicU64,
+    lost_rows: AtomicU64,
+    pruned: AtomicU64,
+}
+
+/// The way to the evidence, for everybody. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    shared: Arc<Shared>,
+    messages: SyncSender<Message>,
+}
+
+/// The thread that owned the evidence is gone: the process is ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the evidence cannot be asked: the process is ending, or too many ask at once")]
+pub struct Unavailable;
+
+impl Evidence {
+    /// Starts the thread. `directory`: where rows are kept; `None`: nothing outlives the process.
+    ///
+    /// # Errors
+    ///
+    /// When the directory's key cannot be had, or there is no thread.
+    pub fn start(directory: Option<&Path>, snapshot: Arc<Snapshot>) -> Result<Evidence, StoreError> {
+        let key = match directory {
+            Some(directory) => key::of_directory(directory)?,
+            None => key::fresh()?,
+        };
+        let shared = Arc::new(Shared {
+            key_id: key.id(),
+            pseudonyms: Pseudonyms::Keyed(key),
+            latest: Mutex::new((snapshot, Timestamp::now())),
+            is_new: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            failed_writes: AtomicU64::new(0),
+            lost_rows: AtomicU64::new(0),
+            pruned: AtomicU64::new(0),
+        });
+        let (messages, received) = sync_channel(WAITING_MAX + QUESTIONS_MAX);
+        let owner = Arc::clone(&shared);
+        let directory = directory.map(Path::to_owned);
+        std::thread::Builder::new()
+            .name("evidence".into())
+            .spawn(move || Thread::run(owner, directory.as_deref(), &received))
+            .map_err(|error| StoreError::Io { path: PathBuf::from("a thread"), error })?;
+        Ok(Evidence { shared, messages })
+    }
+
+    /// What secrets are replaced by in everything that is kept here.
+    pub fn pseudonyms(&self) -> &Pseudonyms {
+        &self.shared.pseudonyms
+    }
+
+    /// Names the key of those pseudonyms.
+    pub fn key_id(&self) -> &str {
+        &self.shared.key_id
+    }
+
+    /// Hands over one observation; never waits. Dropped and counted where too many wait.
+    pub fn observe(&self, observation: Observation) {
+        let bytes = weight(&observation);
+        let fits = self.shared.waiting.load(Ordering::Relaxed) < WAITING_MAX
+            && self.shared.waiting_bytes.load(Ordering::Relaxed).saturating_add(bytes) <= WAITING_BYTES_MAX;
+        if !fits {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        self.shared.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.offer(Message::Observation(Box::new(observation), bytes), 1);
+    }
+
+    /// Hands over that so many requests of a route ended without being compared; never waits.
+    pub fn not_compared(&self, slice: &Arc<str>, route: &Arc<str>, reason: NotCompared, count: u64) {
+        let (slice, route) = (Arc::clone(slice), Arc::clone(route));
+        self.offer(Message::NotCompared { slice, route, reason, count }, count);
+    }
+
+    fn offer(&self, message: Message, stands_for: u64) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.messages.try_send(message) {
+            self.shared.dropped.fetch_add(stands_for, Ordering::Relaxed);
+        }
+    }
+
+    /// Follows a new configuration, before anything that is handed over or asked from now on.
+    pub fn follow(&self, snapshot: &Arc<Snapshot>) {
+        *lock(&self.shared.latest) = (Arc::clone(snapshot), Timestamp::now());
+        self.shared.is_new.store(true, Ordering::Release);
+    }
+
+    /// Asks something of what is held; the function runs on the thread that owns it and should be quick.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can answer any more, or too many ask.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Held) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let question: Question = Box::new(move |held| drop(answer.send(question(held))));
+        self.messages.try_send(Message::Question(question)).map_err(|_| Unavailable)?;
+        answered.await.map_err(|_| Unavailable)
+    }
+
+    /// What did not get through.
+    pub fn losses(&self) -> Losses {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Losses {
+            dropped: of(&self.shared.dropped),
+            failed_writes: of(&self.shared.failed_writes),
+            lost_rows: of(&self.shared.lost_rows),
+            pruned: of(&self.shared.pruned),
+        }
+    }
+
+    /// Writes what has changed and lets go of the files: another process may want them. From now on evidence is in
+    /// memory only.
+    pub fn release(&self) {
+        let (done, waited) = sync_channel(1);
+        if self.messages.try_send(Message::Release(done)).is_ok()
+            && waited.recv_timeout(RELEASE_LIMIT).is_err()
+        {
+            tracing::error!("the evidence of the last moments was not written in time");
+        }
+    }
+}
+
+/// Bytes that an observation may hold on to.
+fn weight(observation: &Observation) -> usize {
+    const EACH: usize = 512;
+    let seen = match &observation.outcome {
+        Outcome::NotCompared(_) => return EACH,
+        Outcome::Compared(seen) => seen,
+    };
+    EACH + seen
+        .iter()
+        .map(|seen| EACH + seen.example.as_ref().map_or(0, |example| example.weight()))
+        .sum::<usize>()
+}
+
+struct Thread {
+    shared: Arc<Shared>,
+    held: Held,
+    database: Option<Database>,
+    /// When the first change came that is not on disk.
+    changed: Option<Instant>,
+    /// What the next write is about.
+    scope: Scope,
+    /// The last write failed: not before then again.
+    retry_at: Option<Instant>,
+}
+
+impl Thread {
+    fn run(shared: Arc<Shared>, directory: Option<&Path>, messages: &Receiver<Message>) {
+        let opened = directory
+            .and_then(|directory| Database::open(directory).map(|(database, rows)| (Some(database), rows)));
+        let (database, rows) = opened.unwrap_or_default();
+        let (ledger, lost) = Ledger::restore(rows, Limits::DEFAULT);
+        if lost > 0 {
+            tracing::warn!(rows = lost, "evidence on disk does not fit together; these rows are left out");
+        }
+        shared.lost_rows.store(lost, Ordering::Relaxed);
+        let (snapshot, since) = lock(&shared.latest).clone();
+        // Rows that fit nowhere would stay for ever.
+        let scope = if lost > 0 { Scope::Everything } else { Scope::Changes };
+        let held = Held { ledger, snapshot };
+        let mut thread = Thread { shared, held, database, changed: None, scope, retry_at: None };
+        thread.follow(since);
+        thread.serve(messages);
+        thread.write();
+    }
+
+    fn serve(&mut self, messages: &Receiver<Message>) {
+        loop {
+            let due = self.changed.map(|since| WRITE_AFTER.saturating_sub(since.elapsed()));
+            let wait = due.filter(|_| self.retry_at.is_none()).map_or(LOOK, |due| due.min(LOOK));
+            let message = messages.recv_timeout(wait);
+            if self.shared.is_new.swap(false, Ordering::Acquire) {
+                let (snapshot, since) = lock(&self.shared.latest).clone();
+                self.held.snapshot = snapshot;
+                self.follow(since);
+            }
+            match message {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.changed.is_some_and(|since| since.elapsed() >= WRITE_AFTER) {
+                self.write();
+            }
+        }
+    }
+
+    fn follow(&mut self, since: Timestamp) {
+        for (slice, cause) in self.held.ledger.follow(&self.held.snapshot, since) {
+            tracing::info!(slice = &*slice, "evidence begins: {}", cause.in_words());
+        }
+        self.touch();
+    }
+
+    fn touch(&mut self) {
+        self.changed.get_or_insert_with(Instant::now);
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Observation(mut observation, bytes) => {
+                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                self.cleanse(&mut observation);
+                self.held.ledger.observe(&observation);
+                self.touch();
+            }
+            Message::NotCompared { slice, route, reason, count } => {
+                let outcome = Outcome::NotCompared(reason);
+                let observation = Observation {
+                    slice,
+                    route,
+                    at: Timestamp::now(),
+                    shape: 0,
+                    version: None,
+                    outcome,
+                    latency: None,
+                    repeated: None,
+                };
+                for _ in 0..count {
+                    self.held.ledger.observe(&observation);
+                }
+                self.touch();
+            }
+            Message::Question(question) => {
+                question(&mut self.held);
+                // It may have changed something, such as begun an epoch.
+                self.touch();
+            }
+            Message::Release(done) => {
+                self.retry_at = self.retry_at.map(|_| Instant::now());
+                self.write();
+                self.database = None;
+                // Nobody waits any more: then nobody needs to know.
+                if done.send(()).is_err() {
+                    tracing::debug!("released late");
+                }
+            }
+        }
+    }
+
+    /// Invariant: nothing unredacted is stored. Whoever made the observation has redacted its examples; what is left
+    /// are the names of members, which may be secrets themselves, and a second look costs little.
+    fn cleanse(&self, observation: &mut Observation) {
+        let redactor = Redactor::new(&self.shared.pseudonyms, &[], None);
+        if let Some(version) = &mut observation.version {
+            *version = redactor.text(version).into();
+        }
+        for (path, _) in observation.repeated.iter_mut().flatten() {
+            cleanse_path(&redactor, path);
+        }
+        let Outcome::Compared(seen) = &mut observation.outcome else { return };
+        for seen in seen {
+            if let Some(what) = &mut seen.what {
+                cleanse_path(&redactor, &mut what.path);
+            }
+            let Some(example) = &mut seen.example else { continue };
+            let texts = [
+                Some(&mut example.request),
+                Some(&mut example.target),
+                Some(&mut example.path),
+                example.legacy.as_mut(),
+                example.extracted.as_mut(),
+            ];
+            for text in texts.into_iter().flatten() {
+                let redacted = redactor.text(text);
+                if redacted != **text {
+                    *text = redacted.into();
+                }
+            }
+        }
+    }
+
+    /// Writes what changed. What cannot be written stays in memory, and everything is written when it can be.
+    fn write(&mut self) {
+        self.changed = None;
+        let Some(database) = &mut self.database else {
+            drop(self.held.ledger.take_changes());
+            return;
+        };
+        if self.retry_at.is_some_and(|at| at > Instant::now()) {
+            self.touch();
+            return;
+        }
+        let scope = if self.retry_at.take().is_some() { Scope::Everything } else { self.scope };
+        if scope == Scope::Everything {
+            self.held.ledger.mark_all_changed();
+        }
+        match database.apply(&self.held.ledger.take_changes(), scope) {
+            Ok(pruned) => {
+                self.scope = Scope::Changes;
+                self.shared.pruned.fetch_add(pruned, Ordering::Relaxed);
+            }
+            Err(error) => {
+                tracing::error!(%error, "evidence was not written; it is kept in memory and tried again");
+                self.shared.failed_writes.fetch_add(1, Ordering::Relaxed);
+                self.retry_at = Some(Instant::now() + RETRY_AFTER);
+                self.touch();
+            }
+        }
+    }
+}
+
+fn cleanse_path(redactor: &Redactor<'_>, path: &mut ComparedPath) {
+    let cleanse = |name: &mut Box<str>| {
+        let redacted = redactor.text(name);
+        if redacted != **name {
+            *name = redacted.into();
+        }
+    };
+    match path {
+        ComparedPath::Transport | ComparedPath::Status => {}
+        ComparedPath::Header(name) | ComparedPath::Cookie(name) => cleanse(name),
+        ComparedPath::Body(elements) => {
+            for element in elements {
+                if let Element::Name(name) = element {
+                    cleanse(name);
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
