@@ -33,7 +33,7 @@ pub mod verdict;
 pub use account::Accounts;
 pub use epoch::{Basis, Cause, Epoch};
 pub use latency::{Latencies, Sketch};
-pub use ledger::{Ledger, Noted, UnknownSlice};
+pub use ledger::{Ledger, NewSignature, Noted, UnknownSlice};
 pub use limits::{Dropped, Limits, Size};
 pub use observation::{Difference, Example, HidingRule, Observation, Outcome, PairedLatency, Recount, Seen};
 pub use report::Report;

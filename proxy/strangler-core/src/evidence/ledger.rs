@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::epoch::{Basis, Cause, Epoch};
 use super::limits::{Limits, Size};
-use super::observation::{Observation, Outcome};
+use super::observation::{Difference, Observation, Outcome};
 use super::route::RouteEvidence;
 use super::rows::Change;
 use crate::compare::NotCompared;
@@ -23,6 +23,9 @@ use crate::words::SliceId;
 /// Answers of a version that was replaced so lately may come from instances that are still being replaced;
 /// later ones mean that it came back.
 const ROLLING: SignedDuration = SignedDuration::from_mins(10);
+
+/// New signatures that wait to be told; a flood of them is told by the report.
+const MOST_NEW: usize = 64;
 
 /// Replaced versions that are remembered.
 const MOST_REPLACED: usize = 16;
@@ -36,6 +39,21 @@ pub struct Ledger {
     /// Epochs and routes that are no more, to be told by the next [`Ledger::take_changes`].
     pub(super) gone: Vec<Change>,
     strays: u64,
+    new: Vec<NewSignature>,
+}
+
+/// A signature that counts, seen for the first time in its epoch (or again after it was so rare that it was
+/// merged with others).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSignature {
+    /// The slice's name.
+    pub slice: Arc<str>,
+    /// The route's id.
+    pub route: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+    /// What differs.
+    pub difference: Difference,
 }
 
 /// Evidence of one slice in its present epoch.
@@ -69,7 +87,14 @@ pub struct UnknownSlice(pub String);
 impl Ledger {
     /// An empty one.
     pub fn new(limits: Limits) -> Ledger {
-        Ledger { slices: BTreeMap::new(), limits, size: Size::default(), gone: Vec::new(), strays: 0 }
+        Ledger {
+            slices: BTreeMap::new(),
+            limits,
+            size: Size::default(),
+            gone: Vec::new(),
+            strays: 0,
+            new: Vec::new(),
+        }
     }
 
     /// How much it holds.
@@ -80,6 +105,11 @@ impl Ledger {
     /// Observations of slices and routes that the configuration does not have.
     pub fn strays(&self) -> u64 {
         self.strays
+    }
+
+    /// Signatures that were new since the last call, at most 64.
+    pub fn take_new(&mut self) -> Vec<NewSignature> {
+        std::mem::take(&mut self.new)
     }
 
     /// The present epoch of a slice.
@@ -200,6 +230,12 @@ impl Ledger {
         let before = route.size();
         route.observe(observation, &self.limits, room);
         self.size = self.size.minus(before).plus(route.size());
+        for difference in route.signatures.take_new() {
+            if self.new.len() < MOST_NEW {
+                let (slice, route) = (observation.slice.clone(), observation.route.clone());
+                self.new.push(NewSignature { slice, route, at: observation.at, difference });
+            }
+        }
     }
 
     fn begin(&mut self, name: &Arc<str>, cause: Cause, basis: Option<Basis>, now: Timestamp) -> u32 {

@@ -70,9 +70,18 @@ pub(super) struct Signatures {
     by_name: BTreeMap<Name, Member>,
     rests: usize,
     example_bytes: usize,
+    /// Places that were new in the request just recorded.
+    new: Vec<Member>,
 }
 
 impl Signatures {
+    /// What was new, and counted, since the last call.
+    pub(super) fn take_new(&mut self) -> Vec<Difference> {
+        let counting = |entry: &&Entry| entry.last_rule.is_none();
+        let entry = |member: Member| self.entries.get(member as usize).filter(counting)?.what.clone();
+        std::mem::take(&mut self.new).into_iter().filter_map(entry).collect()
+    }
+
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -152,7 +161,9 @@ impl Signatures {
             return *member;
         }
         if seen.what.is_some() && self.apart() < limits.signatures_per_route && room.signatures > 0 {
-            return self.insert(seen.what.clone(), name.1, at);
+            let member = self.insert(seen.what.clone(), name.1, at);
+            self.new.push(member);
+            return member;
         }
         if seen.what.is_some() {
             dropped.signatures = dropped.signatures.saturating_add(1);

@@ -158,3 +158,24 @@ fn a_shape_is_counted_twenty_times() {
     let gate = report.slices[0].gate.as_ref().unwrap();
     assert!(gate.sentence.contains("of other shapes"), "{}", gate.sentence);
 }
+
+#[test]
+fn a_new_signature_is_told_once_and_a_hidden_one_is_not() {
+    let mut world = World::new(&format!("{PRODUCTS}\n[slices.products.compare]\nignore = [\"$.note\"]"));
+    let told = |world: &mut World| -> Vec<String> {
+        world.ledger.take_new().iter().map(|new| format!("{} {}", new.route, new.difference.path)).collect()
+    };
+    world.compared(LIST, &[("$.note", Kind::BodyValue, 1), ("$.items[3].price", Kind::BodyType, 7)]);
+    assert_eq!(told(&mut world), ["GET /products $.items[*].price"]);
+    world.compared(LIST, &[("$.note", Kind::BodyValue, 1), ("$.items[1].price", Kind::BodyType, 1)]);
+    assert_eq!(told(&mut world), [""; 0]);
+    world.compared(ONE, &[("$.price", Kind::BodyType, 1)]);
+    world.ledger.restart("products", "x", world.now).unwrap();
+    world.compared(ONE, &[("$.price", Kind::BodyType, 1)]);
+    assert_eq!(told(&mut world), ["GET /products/{id} $.price"; 2]);
+    for n in 0..500 {
+        let path = format!("$.n{n}x");
+        world.compared(LIST, &[(&path, Kind::BodyValue, 1)]);
+    }
+    assert_eq!(told(&mut world).len(), 64);
+}
