@@ -5,6 +5,7 @@
 //! | [`role`] | which processes there are |
 //! | [`node`] | one process playing one role: any binary can re-execute itself as any of them |
 //! | [`process`] | a child: started, watched, stopped, killed, its output in a file |
+//! | [`rules`] | the repository's configuration with some slices moved |
 //! | [`secrets`] | what customers leave behind and nobody may keep: planted, and named |
 //! | [`stack`] | all children together, their addresses and the proxy's configuration |
 //!
@@ -13,6 +14,7 @@
 pub mod node;
 pub mod process;
 pub mod role;
+pub mod rules;
 pub mod secrets;
 pub mod stack;
 

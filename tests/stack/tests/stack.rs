@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use chassis::client::{Answer, Client, Payload};
 use http::Method;
 use serde_json::{Value, json};
+use stack::rules::{in_shadow, with_phase};
+use stack::stack::CONFIGURATION;
 use stack::{Executable, Role, Stack, StackOptions};
 
 fn executable() -> Executable {
@@ -168,10 +170,8 @@ async fn the_proxy_moves_a_slice_when_the_file_is_edited() {
     let stack = Stack::start(StackOptions::new(executable())).unwrap();
     let mut client = Client::new(stack.address(Role::Strangler).unwrap());
     assert_eq!(client.get("/products/1").await.unwrap().json()["price"], 19.9);
-    let text = std::fs::read_to_string(stack.config()).unwrap();
-    let (before, products) = text.split_once("[slices.products]\n").unwrap();
-    let products = products.replacen("phase    = \"legacy\"", "phase    = \"extracted\"", 1);
-    std::fs::write(stack.config(), format!("{before}[slices.products]\n{products}")).unwrap();
+    let edited = with_phase(CONFIGURATION, "products", "extracted").unwrap();
+    std::fs::write(stack.config(), edited).unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while client.get("/products/1").await.unwrap().json()["price"] != "19.90" {
         assert!(Instant::now() < deadline, "the edit never took effect");
@@ -181,10 +181,25 @@ async fn the_proxy_moves_a_slice_when_the_file_is_edited() {
 }
 
 #[test]
+fn what_the_comments_of_the_rules_propose_is_a_valid_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("strangler.toml");
+    let all = in_shadow(&["products", "users", "orders", "payments"]).unwrap();
+    for (text, warnings) in [(CONFIGURATION, false), (&*all, true)] {
+        std::fs::write(&file, text).unwrap();
+        let mut check = Command::new(env!("CARGO_BIN_EXE_demo"));
+        let output = check.args(["node", "strangler", "check"]).arg(&file).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said.contains("warning["), warnings, "{said}");
+    }
+}
+
+#[test]
 fn the_demonstration_says_where_it_is_and_what_to_try_and_stops_cleanly() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("strangler.toml");
-    std::fs::write(&config, stack::stack::CONFIGURATION).unwrap();
+    std::fs::write(&config, CONFIGURATION).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_demo"))
         .args(["--port-base", "0", "--seconds", "2", "--every", "1", "--rate", "50", "--config"])
         .arg(&config)
