@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use access_log::{AccessLogWriter, AccessRecord};
-pub use recorder::{Answerer, Limit, Recorder, RequestOutcome, Side};
+pub use recorder::{Answerer, Limit, Recorder, RequestOutcome, Role, Side};
+
+use strangler_core::compare::Account;
 
 use crate::live::Running;
 use recorder::Shard;
@@ -50,15 +52,42 @@ impl Telemetry {
 
     /// Counters for one data thread.
     pub fn recorder(&self) -> Recorder {
-        let shard = Arc::new(Shard::new(self.access_log.lane()));
+        self.recorder_of(Role::Primary)
+    }
+
+    /// Counters for the thread that sends copies.
+    pub fn shadow_recorder(&self) -> Recorder {
+        self.recorder_of(Role::Shadow)
+    }
+
+    fn recorder_of(&self, role: Role) -> Recorder {
+        let shard = Arc::new(Shard::new(role, self.access_log.lane()));
         self.lock().push(Arc::clone(&shard));
         Recorder::new(shard, Arc::clone(&self.access_log))
     }
 
-    /// Requests by slice, route, owner and code since the process started, sorted.
-    pub fn traffic(&self) -> Vec<TrafficRow> {
+    /// Requests that were to be compared, by slice and account, since the process started.
+    pub fn accounts(&self) -> BTreeMap<(Arc<str>, Account), u64> {
         let mut sums = BTreeMap::new();
         for shard in self.lock().iter() {
+            shard.add_accounts(&mut sums);
+        }
+        sums
+    }
+
+    /// Requests of clients by slice, route, owner and code since the process started, sorted.
+    pub fn traffic(&self) -> Vec<TrafficRow> {
+        self.traffic_of(Role::Primary)
+    }
+
+    /// Copies sent, likewise: the owner is the side that got them.
+    pub fn copies(&self) -> Vec<TrafficRow> {
+        self.traffic_of(Role::Shadow)
+    }
+
+    fn traffic_of(&self, role: Role) -> Vec<TrafficRow> {
+        let mut sums = BTreeMap::new();
+        for shard in self.lock().iter().filter(|shard| shard.role() == role) {
             shard.add_requests(&mut sums);
         }
         sums.into_iter()

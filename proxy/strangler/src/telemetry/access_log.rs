@@ -15,6 +15,8 @@ use std::time::Duration;
 use serde::Serialize;
 use strangler_core::snapshot::AccessLog;
 
+use super::recorder::Role;
+
 /// Bytes that may wait in one lane.
 const LANE_BYTES: usize = 1 << 20;
 
@@ -94,20 +96,33 @@ pub struct AccessRecord<'a> {
 pub(super) struct Lane(Mutex<Vec<u8>>);
 
 impl Lane {
-    pub(super) fn offer(&self, record: &AccessRecord<'_>, log: &AccessLogWriter) {
+    pub(super) fn offer(&self, role: Role, record: &AccessRecord<'_>, log: &AccessLogWriter) {
         let mut bytes = lock(&self.0);
         let before = bytes.len();
-        if before >= LANE_BYTES || serde_json::to_writer(&mut *bytes, record).is_err() {
+        if before >= LANE_BYTES || write_line(&mut bytes, role, record).is_err() {
             bytes.truncate(before);
             log.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        bytes.push(b'\n');
         drop(bytes);
         if before == 0 {
             log.wake();
         }
     }
+}
+
+/// One line: the record's object with the role in front.
+fn write_line(bytes: &mut Vec<u8>, role: Role, record: &AccessRecord<'_>) -> serde_json::Result<()> {
+    bytes.extend_from_slice(b"{\"role\":\"");
+    bytes.extend_from_slice(role.as_str().as_bytes());
+    bytes.push(b'"');
+    let brace = bytes.len();
+    serde_json::to_writer(&mut *bytes, record)?;
+    if let Some(byte) = bytes.get_mut(brace) {
+        *byte = b',';
+    }
+    bytes.push(b'\n');
+    Ok(())
 }
 
 /// The writer's side of the log.
@@ -292,11 +307,11 @@ mod tests {
         log.configure(&AccessLog::File(path.clone())).unwrap();
         let lane = log.lane();
         let limit = Duration::from_secs(10);
-        lane.offer(&AccessRecord { path: "/first", ..AccessRecord::default() }, &log);
+        lane.offer(Role::Primary, &AccessRecord { path: "/first", ..AccessRecord::default() }, &log);
         log.flush(limit);
         std::fs::rename(&path, folder.path().join("access.log.1")).unwrap();
         log.reopen();
-        lane.offer(&AccessRecord { path: "/second", ..AccessRecord::default() }, &log);
+        lane.offer(Role::Primary, &AccessRecord { path: "/second", ..AccessRecord::default() }, &log);
         log.flush(limit);
         let first = std::fs::read_to_string(folder.path().join("access.log.1")).unwrap();
         let second = std::fs::read_to_string(&path).unwrap();
@@ -315,7 +330,7 @@ mod tests {
         let path = "/".repeat(1000);
         let record = AccessRecord { path: &path, ..AccessRecord::default() };
         for _ in 0..2000 {
-            lane.offer(&record, &log);
+            lane.offer(Role::Primary, &record, &log);
         }
         let bytes = lock(&lane.0);
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;

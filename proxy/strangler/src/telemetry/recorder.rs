@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use strangler_core::compare::Account;
 use strangler_core::snapshot::Snapshot;
 use strangler_core::words::{Owner, RouteId, SliceId};
 
@@ -50,6 +51,25 @@ impl From<Owner> for Answerer {
         match owner {
             Owner::Legacy => Answerer::Legacy,
             Owner::Extracted => Answerer::Extracted,
+        }
+    }
+}
+
+/// What requests a recorder counts; the value of the `role` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Requests of clients.
+    Primary,
+    /// Copies of them.
+    Shadow,
+}
+
+impl Role {
+    /// The value of the `role` label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Primary => "primary",
+            Role::Shadow => "shadow",
         }
     }
 }
@@ -212,28 +232,39 @@ impl Counter {
 
 type HistogramKey = (Arc<str>, Answerer);
 
-/// The counters of one data thread, as others read them.
+/// Slice and account.
+type AccountKey = (Arc<str>, Account);
+
+/// The counters of one data thread, or of the shadow thread, as others read them.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Shard {
+    role: Role,
     requests: Mutex<BTreeMap<SeriesKey, Arc<Counter>>>,
     durations: Mutex<BTreeMap<HistogramKey, Arc<Histogram>>>,
     near_misses: Mutex<BTreeMap<Arc<str>, u64>>,
+    accounts: Mutex<BTreeMap<AccountKey, u64>>,
     limits: [Counter; Limit::ALL.len()],
     connections: [Counter; Side::ALL.len()],
     lane: Arc<Lane>,
 }
 
 impl Shard {
-    pub(super) fn new(lane: Arc<Lane>) -> Shard {
+    pub(super) fn new(role: Role, lane: Arc<Lane>) -> Shard {
         Shard {
+            role,
             requests: Mutex::default(),
             durations: Mutex::default(),
             near_misses: Mutex::default(),
+            accounts: Mutex::default(),
             limits: Default::default(),
             connections: Default::default(),
             lane,
         }
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.role
     }
 
     pub(super) fn add_requests(&self, sums: &mut BTreeMap<SeriesKey, u64>) {
@@ -255,6 +286,12 @@ impl Shard {
     pub(super) fn add_near_misses(&self, sums: &mut BTreeMap<Arc<str>, u64>) {
         for (slice, count) in lock(&self.near_misses).iter() {
             *sums.entry(Arc::clone(slice)).or_default() += count;
+        }
+    }
+
+    pub(super) fn add_accounts(&self, sums: &mut BTreeMap<AccountKey, u64>) {
+        for (key, count) in lock(&self.accounts).iter() {
+            *sums.entry(key.clone()).or_default() += count;
         }
     }
 
@@ -331,6 +368,11 @@ impl Recorder {
         *lock(&self.shard.near_misses).entry(Arc::clone(slice)).or_default() += 1;
     }
 
+    /// Counts the account in which a request of a slice ended that was to be compared.
+    pub fn account(&self, slice: &Arc<str>, account: Account) {
+        *lock(&self.shard.accounts).entry((Arc::clone(slice), account)).or_default() += 1;
+    }
+
     /// Counts a connection that was opened.
     pub fn connection_opened(&self, side: Side) {
         if let Some(gauge) = self.shard.connections.get(side as usize) {
@@ -353,7 +395,7 @@ impl Recorder {
     /// Logs a request that has ended; dropped and counted where the writer is behind.
     pub fn log(&self, record: &AccessRecord<'_>) {
         if self.log.enabled() {
-            self.shard.lane.offer(record, &self.log);
+            self.shard.lane.offer(self.shard.role, record, &self.log);
         }
     }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use strangler_core::compare::Account;
 use strangler_core::words::Phase;
 
-use super::recorder::{BUCKETS, Limit, Shard, Side};
+use super::recorder::{BUCKETS, Limit, Role, Shard, Side};
 use super::{Telemetry, TrafficRow};
 use crate::live::Running;
 
@@ -29,6 +30,7 @@ pub(super) fn render(telemetry: &Telemetry, shards: &[Arc<Shard>], running: &Run
         let count: u64 = shards.iter().map(|shard| shard.limit(limit)).sum();
         line!(out, "strangler_limits_total{{limit=\"{}\"}} {count}", limit.as_str());
     }
+    accounts(&mut out, shards);
     near_misses(&mut out, shards, running);
     configuration(&mut out, running, stale);
     line!(
@@ -41,12 +43,20 @@ pub(super) fn render(telemetry: &Telemetry, shards: &[Arc<Shard>], running: &Run
 }
 
 fn requests(out: &mut String, shards: &[Arc<Shard>]) {
-    let mut sums = BTreeMap::new();
-    for shard in shards {
-        shard.add_requests(&mut sums);
+    line!(
+        out,
+        "# HELP strangler_requests_total Requests answered, and copies of them.\n\
+         # TYPE strangler_requests_total counter"
+    );
+    let mut sums: BTreeMap<_, u64> = BTreeMap::new();
+    for role in [Role::Primary, Role::Shadow] {
+        let mut of_role = BTreeMap::new();
+        for shard in shards.iter().filter(|shard| shard.role() == role) {
+            shard.add_requests(&mut of_role);
+        }
+        sums.extend(of_role.into_iter().map(|(key, count)| ((role, key), count)));
     }
-    line!(out, "# HELP strangler_requests_total Requests answered.\n# TYPE strangler_requests_total counter");
-    for (key, count) in sums {
+    for ((role, key), count) in sums {
         let row = TrafficRow {
             slice: key.slice,
             route: key.route,
@@ -56,10 +66,11 @@ fn requests(out: &mut String, shards: &[Arc<Shard>]) {
         };
         line!(
             out,
-            "strangler_requests_total{{slice=\"{}\",route=\"{}\",owner=\"{}\",role=\"primary\",code=\"{}\"}} {}",
+            "strangler_requests_total{{slice=\"{}\",route=\"{}\",owner=\"{}\",role=\"{}\",code=\"{}\"}} {}",
             escape(&row.slice),
             escape(&row.route),
             row.owner,
+            role.as_str(),
             row.code,
             row.count
         );
@@ -67,17 +78,24 @@ fn requests(out: &mut String, shards: &[Arc<Shard>]) {
 }
 
 fn durations(out: &mut String, shards: &[Arc<Shard>]) {
-    let mut sums = BTreeMap::new();
-    for shard in shards {
-        shard.add_durations(&mut sums);
-    }
     line!(
         out,
         "# HELP strangler_request_duration_seconds From a request's head to its answer's last byte.\n\
          # TYPE strangler_request_duration_seconds histogram"
     );
+    for role in [Role::Primary, Role::Shadow] {
+        durations_of(out, shards, role);
+    }
+}
+
+fn durations_of(out: &mut String, shards: &[Arc<Shard>], role: Role) {
+    let mut sums = BTreeMap::new();
+    for shard in shards.iter().filter(|shard| shard.role() == role) {
+        shard.add_durations(&mut sums);
+    }
     for ((slice, answerer), (buckets, sum_ns)) in sums {
-        let labels = format!("slice=\"{}\",owner=\"{}\",role=\"primary\"", escape(&slice), answerer.as_str());
+        let (slice, owner, role) = (escape(&slice), answerer.as_str(), role.as_str());
+        let labels = format!("slice=\"{slice}\",owner=\"{owner}\",role=\"{role}\"");
         let mut total = 0;
         for (index, count) in buckets.iter().enumerate() {
             total += count;
@@ -96,6 +114,29 @@ fn durations(out: &mut String, shards: &[Arc<Shard>]) {
         let sum = std::time::Duration::from_nanos(sum_ns).as_secs_f64();
         line!(out, "strangler_request_duration_seconds_sum{{{labels}}} {sum}");
         line!(out, "strangler_request_duration_seconds_count{{{labels}}} {total}");
+    }
+}
+
+fn accounts(out: &mut String, shards: &[Arc<Shard>]) {
+    let mut sums = BTreeMap::new();
+    for shard in shards {
+        shard.add_accounts(&mut sums);
+    }
+    line!(
+        out,
+        "# HELP strangler_shadow_total Requests that were to be compared, by the account in which they ended.\n\
+         # TYPE strangler_shadow_total counter"
+    );
+    for ((slice, account), count) in sums {
+        let reason = match account {
+            Account::NotCompared(reason) => reason.as_str(),
+            Account::Match | Account::Mismatch | Account::Ignored => "",
+        };
+        let (slice, account) = (escape(&slice), account.as_str());
+        line!(
+            out,
+            "strangler_shadow_total{{slice=\"{slice}\",account=\"{account}\",reason=\"{reason}\"}} {count}"
+        );
     }
 }
 
