@@ -192,11 +192,13 @@ pub enum NotCompared {
     Paused,
     /// A dry run that the service did not confirm.
     Unconfirmed,
+    /// No copy could be made: the request was not whole when its answer was, or cannot be written again.
+    NotSent,
 }
 
 impl NotCompared {
     /// Every reason.
-    pub const ALL: [NotCompared; 14] = [
+    pub const ALL: [NotCompared; 15] = [
         NotCompared::Shed,
         NotCompared::BodyTooLarge,
         NotCompared::LegacyFailed,
@@ -211,6 +213,7 @@ impl NotCompared {
         NotCompared::Drain,
         NotCompared::Paused,
         NotCompared::Unconfirmed,
+        NotCompared::NotSent,
     ];
 
     /// As metrics and reports show it.
@@ -230,6 +233,7 @@ impl NotCompared {
             NotCompared::Drain => "drain",
             NotCompared::Paused => "paused",
             NotCompared::Unconfirmed => "unconfirmed",
+            NotCompared::NotSent => "not-sent",
         }
     }
 }

@@ -72,6 +72,12 @@ impl<'a> CopyHead<'a> {
         head
     }
 
+    /// The value of `Host`.
+    pub fn host(&self) -> Option<&str> {
+        let host = self.lines.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"host"));
+        host.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
     fn rewrite(&mut self, rule: &crate::snapshot::Rewrite, pattern: &crate::matching::Pattern) {
         let (path, query) = crate::matching::path::split_target(&self.target);
         let rewritten = rewrite(path, query, rule, pattern);
