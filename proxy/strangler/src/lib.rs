@@ -5,6 +5,7 @@
 //! | [`server`] | listeners, client connections, limits, drain |
 //! | [`forward`] | one request end to end |
 //! | [`upstream`] | endpoints, per-thread connection pools, balancing |
+//! | [`shadow`] | copies of requests: capture, budget, sending, comparing |
 //! | [`live`] | the one snapshot everybody reads; watch and reload |
 //! | [`telemetry`] | metrics and the access log |
 //! | [`corpus`] | redacted exchanges in one file: writing and reading it |
@@ -25,6 +26,7 @@ pub mod forward;
 pub mod fuzzing;
 pub mod live;
 pub mod server;
+pub mod shadow;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;

@@ -1,0 +1,323 @@
+//! One exchange on the shadow thread: the copy, what it is compared with, and what is asked again.
+//!
+//! Invariant: legacy is asked what no client asked it only where the file says so (`repeat`, `recheck`), and nothing
+//! that may have an effect is ever asked twice.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use strangler_core::compare::{
+    Account, Compared, Comparison, Context, End, NotCompared, Reply, Side, compare,
+};
+use strangler_core::routing::shadow::{CopyHead, Course, Purpose, echoes_rollback};
+use strangler_core::snapshot::{HeaderOps, Shadow, Snapshot, Upstream};
+use strangler_core::words::Owner;
+use tokio::time::Instant;
+
+use super::captured::Captured;
+use super::dry_run::Heard;
+use super::finished::{Finished, Replies};
+use super::message::Lines;
+use super::recheck;
+use super::sender::{Bounds, Framing, Outgoing, Received, Repeatable};
+use super::slices::Place;
+use super::worker::{Pending, Worker};
+
+/// A captured exchange while it is worked on.
+pub(super) struct Exchange<'w> {
+    pub(super) worker: &'w Worker,
+    pub(super) captured: Captured,
+    /// The request's body, in one piece.
+    body: Bytes,
+    place: Place,
+}
+
+/// A reply and how long it took.
+struct Answer {
+    reply: Reply,
+    took: std::time::Duration,
+    /// What it takes of the budget.
+    _received: Option<super::budget::Reserved>,
+}
+
+/// What was found out about one request.
+struct Found {
+    legacy: Answer,
+    extracted: Answer,
+    compared: Compared,
+    repeated: Option<Comparison>,
+}
+
+impl<'w> Exchange<'w> {
+    pub(super) fn new(worker: &'w Worker, mut captured: Captured, place: Place) -> Exchange<'w> {
+        let body = std::mem::take(&mut captured.body).into_bytes();
+        Exchange { worker, captured, body, place }
+    }
+
+    /// Sends what is to be sent, compares, ends the exchange in its account, and hands on what was found.
+    pub(super) async fn run(mut self, pending: Pending) {
+        let found = self.find().await;
+        let nothing;
+        let (compared, found) = match &found {
+            Ok(found) => (&found.compared, Some(found)),
+            Err(reason) => {
+                nothing = Compared::NotCompared(*reason);
+                (&nothing, None)
+            }
+        };
+        pending.told(compared.account());
+        let captured = &self.captured;
+        let slice = self.snapshot().slice(captured.copying.slice);
+        let version = found.zip(slice.version_from.as_ref()).and_then(|(found, name)| {
+            let mut lines = found.extracted.reply.headers.iter();
+            let (_, value) = lines.find(|(line, _)| line.eq_ignore_ascii_case(name.as_str()))?;
+            std::str::from_utf8(value).ok()
+        });
+        self.worker.hand_on(&Finished {
+            running: &captured.running,
+            copying: &captured.copying,
+            id: captured.id,
+            at: captured.at(),
+            method: &captured.method,
+            target: &captured.target,
+            lines: &captured.lines,
+            body: &self.body,
+            replies: found.map(|found| Replies {
+                legacy: &found.legacy.reply,
+                extracted: &found.extracted.reply,
+                legacy_took: found.legacy.took,
+                extracted_took: found.extracted.took,
+            }),
+            compared,
+            repeated: found.and_then(|found| found.repeated.as_ref()),
+            version,
+        });
+    }
+
+    /// Bytes of the request's body.
+    pub(super) fn body_length(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    fn snapshot(&self) -> &Snapshot {
+        &self.captured.running.snapshot
+    }
+
+    fn shadow(&self) -> Result<&Shadow, NotCompared> {
+        self.captured.copying.shadow(self.snapshot()).ok_or(NotCompared::NotSent)
+    }
+
+    async fn find(&mut self) -> Result<Found, NotCompared> {
+        match self.captured.course {
+            Course::AsSent => self.as_sent().await,
+            Course::StrippedPair => self.stripped_pair().await,
+            Course::NotCompared(_) => Err(NotCompared::NotSent),
+        }
+    }
+
+    /// Compares the copy's reply with what the client got.
+    async fn as_sent(&mut self) -> Result<Found, NotCompared> {
+        let copying = self.captured.copying;
+        let candidate = copying.direction.candidate();
+        let primary = self.primary_answer();
+        let mut again = None;
+        if copying.repeat == Some(Owner::Legacy) && candidate == Owner::Extracted {
+            again = self.ask(Owner::Legacy).await.ok();
+        }
+        let copy = self.ask(candidate).await?;
+        if copying.repeat.is_some() && again.is_none() {
+            again = self.ask(Owner::Legacy).await.ok();
+        }
+        let (legacy, extracted) = match candidate {
+            Owner::Extracted => (primary, copy),
+            Owner::Legacy => (copy, primary),
+        };
+        let repeated = again.and_then(|again| match self.compare(&legacy.reply, &again.reply) {
+            Compared::Compared(comparison) => Some(comparison),
+            Compared::NotCompared(_) => None,
+        });
+        self.judged(legacy, extracted, repeated).await
+    }
+
+    /// Asks both sides for the whole, and compares these two.
+    async fn stripped_pair(&mut self) -> Result<Found, NotCompared> {
+        let (legacy, extracted) = if self.captured.copying.repeat == Some(Owner::Legacy) {
+            let legacy = self.ask(Owner::Legacy).await?;
+            (legacy, self.ask(Owner::Extracted).await?)
+        } else {
+            let extracted = self.ask(Owner::Extracted).await?;
+            (self.ask(Owner::Legacy).await?, extracted)
+        };
+        self.judged(legacy, extracted, None).await
+    }
+
+    /// Compares, and asks again where that is wanted.
+    async fn judged(
+        &self,
+        legacy: Answer,
+        extracted: Answer,
+        repeated: Option<Comparison>,
+    ) -> Result<Found, NotCompared> {
+        let mut compared = self.compare(&legacy.reply, &extracted.reply);
+        let rate = self.shadow()?.recheck.filter(|_| {
+            self.captured.copying.purpose == Purpose::Read && compared.account() == Account::Mismatch
+        });
+        if let Some(rate) = rate
+            && let Compared::Compared(first) = compared
+        {
+            compared = if self.place.may_ask_again(rate) {
+                self.ask_again(first, &legacy.reply).await
+            } else {
+                Compared::Compared(first)
+            };
+        }
+        Ok(Found { legacy, extracted, compared, repeated })
+    }
+
+    /// Both sides once more. Where that cannot be done, the first finding stands.
+    async fn ask_again(&self, first: Comparison, legacy: &Reply) -> Compared {
+        let (Ok(legacy_again), Ok(extracted_again)) =
+            (self.ask(Owner::Legacy).await, self.ask(Owner::Extracted).await)
+        else {
+            return Compared::Compared(first);
+        };
+        let second = self.compare(&legacy_again.reply, &extracted_again.reply);
+        let itself = self.compare(legacy, &legacy_again.reply);
+        recheck::judge(first, &second, &itself)
+    }
+
+    fn compare(&self, legacy: &Reply, extracted: &Reply) -> Compared {
+        let snapshot = self.snapshot();
+        let copying = &self.captured.copying;
+        let public = public_origins(snapshot, &self.captured.lines);
+        let origins = |side| origins(snapshot.upstream(copying.upstream(snapshot, side)), &public);
+        let (of_legacy, of_extracted) = (origins(Owner::Legacy), origins(Owner::Extracted));
+        let context = Context {
+            rules: &copying.policy(snapshot).compare,
+            route: &snapshot.route(copying.route).id,
+            method: &self.captured.method,
+            today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
+            legacy: Side { origins: &of_legacy },
+            extracted: Side { origins: &of_extracted },
+        };
+        compare(&context, legacy, extracted)
+    }
+
+    /// What the client was answered.
+    fn primary_answer(&mut self) -> Answer {
+        let primary = self.captured.copying.direction.primary();
+        let reply = std::mem::take(&mut self.captured.reply.body).into_bytes();
+        let captured = &self.captured.reply;
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned().into_boxed_str();
+        let headers = captured.lines.iter().map(|(name, value)| (text(name), value.into())).collect();
+        let reply = Reply { end: captured.end, status: captured.status, headers, body: reply };
+        let took = captured.took;
+        Answer { reply: self.as_clients_see(reply, primary), took, _received: None }
+    }
+
+    /// Sends a copy to one side.
+    async fn ask(&self, side: Owner) -> Result<Answer, NotCompared> {
+        let captured = &self.captured;
+        let (snapshot, shadow) = (self.snapshot(), self.shadow()?);
+        let purpose = captured.copying.purpose;
+        let upstream_id = captured.copying.upstream(snapshot, side);
+        let upstream = snapshot.upstream(upstream_id);
+        let state = captured.running.upstream(upstream_id);
+        let id = captured.id.to_string();
+        let lines = captured.lines.iter();
+        let head =
+            CopyHead::new(snapshot, &captured.copying, side, captured.course, &id, &captured.target, lines);
+        let chunked = captured.lines.first(b"transfer-encoding").is_some();
+        let outgoing = Outgoing {
+            method: &captured.method,
+            head,
+            body: self.body.clone(),
+            framing: if chunked { Framing::Chunked } else { Framing::Length },
+            repeatable: if purpose == Purpose::Read { Repeatable::Yes } else { Repeatable::No },
+        };
+        let bounds = Bounds { deadline: Instant::now() + shadow.timeout, body: shadow.body_max };
+        let asked = match self.worker.slices.under_way(upstream, state) {
+            Ok(_under_way) => {
+                let reserved = captured.reserved.sibling();
+                self.worker.sender.send(upstream, state, &outgoing, bounds, reserved).await
+            }
+            Err(paused) => Err(paused),
+        };
+        if let Ok(received) = &asked {
+            self.worker.record(self, side, upstream, received, outgoing.head.host());
+        }
+        if purpose == Purpose::DryRun {
+            let heard = heard(&asked);
+            self.worker.dry_runs.heard(snapshot, &captured.copying, heard);
+            if matches!(heard, Heard::NotRolledBack(_)) {
+                return Err(NotCompared::Unconfirmed);
+            }
+        }
+        let Received { reply, took, reserved, .. } = asked?;
+        Ok(Answer { reply: self.as_clients_see(reply, side), took, _received: Some(reserved) })
+    }
+
+    /// A reply with the slice's own operations, and without what only copies carry.
+    fn as_clients_see(&self, mut reply: Reply, side: Owner) -> Reply {
+        reply
+            .headers
+            .retain(|(name, _)| !name.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("x-shadow-")));
+        if side == Owner::Extracted {
+            apply(&self.captured.copying.policy(self.snapshot()).response_headers, &mut reply.headers);
+        }
+        reply
+    }
+}
+
+/// Whether a copied write was rolled back.
+fn heard(asked: &Result<Received, NotCompared>) -> Heard {
+    let Ok(Received { reply, .. }) = asked else { return Heard::Nothing };
+    if matches!(reply.end, End::Failed(_)) {
+        return Heard::Nothing;
+    }
+    if echoes_rollback(reply.headers.iter().map(|(name, value)| (&**name, &**value))) {
+        Heard::RolledBack
+    } else {
+        Heard::NotRolledBack(reply.status)
+    }
+}
+
+/// Applies header operations to a reply; framing and the connection are not theirs.
+fn apply(operations: &HeaderOps, headers: &mut Vec<(Box<str>, Box<[u8]>)>) {
+    let framing = ["content-length", "transfer-encoding", "connection", "upgrade"];
+    let remove = |headers: &mut Vec<(Box<str>, Box<[u8]>)>, name: &str| {
+        headers.retain(|(line, _)| !line.eq_ignore_ascii_case(name));
+    };
+    for name in operations.remove.iter().filter(|name| !framing.contains(&name.as_str())) {
+        remove(headers, name.as_str());
+    }
+    for (name, value) in operations.set.iter().filter(|(name, _)| !framing.contains(&name.as_str())) {
+        remove(headers, name.as_str());
+        headers.push((name.as_str().into(), value.as_bytes().into()));
+    }
+}
+
+/// Origins under which clients know this site.
+fn public_origins(snapshot: &Snapshot, lines: &Lines) -> Vec<String> {
+    let text = |name: &[u8]| lines.first(name).and_then(|value| std::str::from_utf8(value).ok());
+    let said = text(b"x-forwarded-host").or_else(|| text(b"host"));
+    let https = text(b"x-forwarded-proto").is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
+    let scheme = if https { "https" } else { "http" };
+    let mut origins: Vec<String> = snapshot.server.public_url.clone();
+    let default_port = if https { ":443" } else { ":80" };
+    origins.extend(said.map(|host| {
+        let host = host.trim().to_ascii_lowercase();
+        format!("{scheme}://{}", host.strip_suffix(default_port).unwrap_or(&host))
+    }));
+    origins
+}
+
+/// Origins under which one side may speak of itself.
+fn origins(upstream: &Arc<Upstream>, public: &[String]) -> Vec<String> {
+    upstream
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.origin().to_ascii_lowercase())
+        .chain(public.iter().cloned())
+        .collect()
+}

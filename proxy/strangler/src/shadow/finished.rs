@@ -1,0 +1,91 @@
+//! What is handed on when a copy has been compared: to whoever redacts, keeps and judges it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use strangler_core::compare::{Compared, Comparison, NotCompared, Reply};
+use strangler_core::routing::shadow::Copying;
+use strangler_core::words::Owner;
+
+use super::captured::ShadowId;
+use super::message::Lines;
+use crate::live::Running;
+
+/// Takes what comparisons found. Called on the shadow thread, which waits for it: it must not block.
+pub trait Sink: Send {
+    /// One request has ended on the shadow thread.
+    fn finished(&mut self, finished: &Finished<'_>);
+
+    /// So many requests of a route have ended without being compared, elsewhere and since the last time. The
+    /// route is empty where too many routes had such requests at once.
+    fn not_compared(&mut self, slice: &Arc<str>, route: &Arc<str>, reason: NotCompared, count: u64);
+}
+
+/// One request whose copy was compared, or was to be. **Nothing in it is redacted.**
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// The configuration that the request had pinned.
+    pub running: &'a Running,
+    /// Its route and slice, and which side answered the client.
+    pub copying: &'a Copying,
+    /// The copy's id.
+    pub id: ShadowId,
+    /// When the request's head had been read.
+    pub at: jiff::Timestamp,
+    /// As sent.
+    pub method: &'a str,
+    /// Path and query as sent.
+    pub target: &'a str,
+    pub(super) lines: &'a Lines,
+    /// The request's body.
+    pub body: &'a Bytes,
+    /// Both sides' replies as their clients would see them; `None` where one was not asked.
+    pub replies: Option<Replies<'a>>,
+    /// What comparing them gave.
+    pub compared: &'a Compared,
+    /// Where legacy was asked twice: in what its own answers differ.
+    pub repeated: Option<&'a Comparison>,
+    /// What the extracted service says its version is (`version_from`).
+    pub version: Option<&'a str>,
+}
+
+/// Both sides' replies to one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Replies<'a> {
+    /// Legacy's.
+    pub legacy: &'a Reply,
+    /// The extracted service's.
+    pub extracted: &'a Reply,
+    /// How long legacy took until its answer was complete.
+    pub legacy_took: Duration,
+    /// How long the extracted service took.
+    pub extracted_took: Duration,
+}
+
+impl Finished<'_> {
+    /// The request's header lines, names in any case, as every upstream would be sent them.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        self.lines.iter()
+    }
+
+    /// The value of the first header line of a name, which is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.lines.first(name.as_bytes())
+    }
+
+    /// The side that answered the client.
+    pub fn primary(&self) -> Owner {
+        self.copying.direction.primary()
+    }
+
+    /// Its slice's name.
+    pub fn slice(&self) -> &Arc<str> {
+        &self.running.snapshot.slice(self.copying.slice).name
+    }
+
+    /// Its route's id.
+    pub fn route(&self) -> &Arc<str> {
+        &self.running.snapshot.route(self.copying.route).id
+    }
+}
