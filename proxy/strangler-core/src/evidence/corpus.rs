@@ -110,7 +110,13 @@ fn mismatches(replay: &Replay, limit: Share) -> Condition {
         percent(bound)
     );
     let limit_share = binomial::probability(limit);
-    let (state, more) = if bound < limit_share {
+    // No sample shows a rate of nothing, and every one a rate of at most all: these are said of the sample.
+    let met = match limit {
+        Share::NONE => all > 0 && bad == 0,
+        Share::ALL => all > 0,
+        _ => bound < limit_share,
+    };
+    let (state, more) = if met {
         (State::Pass, None)
     } else if all > 0 && share(bad, all) >= limit_share {
         (State::Failed, None)
@@ -175,5 +181,12 @@ mod tests {
         check(|replay| replay.mismatched = 2, State::Insufficient, "mismatches");
         check(|replay| replay.mismatched = 5, State::Failed, "mismatches");
         check(|replay| (replay.mismatched, replay.max_mismatch) = (900, None), State::Pass, "");
+        check(|replay| replay.max_mismatch = Some(Share::NONE), State::Pass, "");
+        check(
+            |replay| (replay.mismatched, replay.max_mismatch) = (1, Some(Share::NONE)),
+            State::Failed,
+            "mismatches",
+        );
+        check(|replay| (replay.mismatched, replay.max_mismatch) = (1_000, Some(Share::ALL)), State::Pass, "");
     }
 }

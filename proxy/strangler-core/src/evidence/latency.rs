@@ -94,8 +94,9 @@ fn bucket(duration: Duration) -> u16 {
     index
 }
 
-/// The value within 2 % of all in the bucket (GROWTHⁿ⁻¹, GROWTHⁿ].
+/// The value within 2 % of all in the bucket (GROWTHⁿ⁻¹, GROWTHⁿ]. Stored numbers may be any.
 fn middle(bucket: u16) -> Duration {
+    let bucket = bucket.min(LAST_BUCKET);
     Duration::from_secs_f64(2.0 * GROWTH.powi(i32::from(bucket)) / (GROWTH + 1.0) / 1e6)
 }
 

@@ -144,3 +144,68 @@ fn rows_of_a_torn_batch_are_left_out_and_counted() {
     let (restored, lost) = Ledger::restore(table.rows(), Limits::DEFAULT);
     assert!(lost > 4 && restored.epoch("products").is_none());
 }
+
+/// Rows as a damaged or foreign file may hold them.
+fn any_row(random: &mut fastrand::Rng) -> Row {
+    let number = |random: &mut fastrand::Rng| match random.u8(..4) {
+        0 => u64::MAX,
+        1 => 0,
+        _ => random.u64(..50),
+    };
+    let count =
+        |random: &mut fastrand::Rng| serde_json::json!({ "seen": number(random), "counted": number(random) });
+    let text = |random: &mut fastrand::Rng| {
+        (*random.choice(&["$.a", "$..a", "", "body.value", "status", "x", "ignore $.a"]).unwrap()).to_owned()
+    };
+    let time = |random: &mut fastrand::Rng| {
+        *random.choice(&["-009999-01-02T01:59:59Z", "9999-12-30T22:00:00Z", "2026-06-01T12:00:00Z"]).unwrap()
+    };
+    let part = match random.u8(..6) {
+        0 => serde_json::json!({ "slice": {
+            "epoch": { "number": random.u32(..), "began": time(random), "cause": { "cause": "first" }, "version": null,
+                "replaced": [], "basis": { "upstream": "", "endpoints": [], "routes": 0, "comparison": 0 } },
+            "late": number(random) } }),
+        1 => serde_json::json!({ "route": {
+            "not_compared": { "shed": number(random), "transient": number(random), "unknown": 3 },
+            "spilled": count(random), "repeated": number(random),
+            "latencies": { "legacy": { "buckets": { "65535": number(random), "3": number(random) } },
+                "extracted": { "buckets": { "9999": 1 } }, "extracted_slower": number(random) },
+            "span": [time(random), time(random)],
+            "dropped": { "signatures": number(random), "sets": 0, "shapes": 0, "noise": 0, "examples": number(random) } } }),
+        2 => serde_json::json!({ "signature": {
+            "place": random.u32(..4), "by_text": random.bool().then(|| text(random)), "last_rule": null,
+            "what": random.bool().then(|| serde_json::json!({ "signature": "3f9c21ab", "path": text(random),
+                "kind": text(random), "left": "", "right": "string", "relation": null })),
+            "requests": number(random), "times": number(random), "first": time(random), "last": time(random),
+            "examples": [], "spilled": count(random) } }),
+        3 => {
+            serde_json::json!({ "tally": { "set": (0..random.usize(..3)).map(|_| random.u32(..4)).collect::<Vec<_>>(),
+            "seen": number(random), "counted": number(random) } })
+        }
+        4 => serde_json::json!({ "shapes": { "shapes": [[number(random), random.u8(..)]] } }),
+        _ => serde_json::json!({ "noise": { "path": text(random), "kind": text(random),
+            "extracted_only": number(random), "legacy_only": number(random), "both": number(random) } }),
+    };
+    let route: Arc<str> = if random.bool() { LIST.into() } else { "".into() };
+    let part: Part = serde_json::from_value(part).unwrap();
+    Row { slice: "products".into(), epoch: random.u32(..2), route, key: random.u64(..).to_string(), part }
+}
+
+#[test]
+fn no_rows_make_it_panic() {
+    let seed = super::super::simulation::seed(64);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..super::super::simulation::runs(300) {
+        let rows: Vec<Row> = (0..random.usize(..60)).map(|_| any_row(&mut random)).collect();
+        let (restored, _) = Ledger::restore(rows, Limits::DEFAULT);
+        let mut world = World::new(PRODUCTS);
+        world.ledger = restored;
+        let edited = PRODUCTS.replace("routes =", "version_from = \"header:x-version\"\nroutes =");
+        world.reload(&edited);
+        world.report();
+        world.compared_times(3, LIST, &[("$.a", Kind::BodyValue, 1)]);
+        world.not_compared(ONE, NotCompared::Shed);
+        world.report();
+        Table::default().apply(&mut world.ledger);
+    }
+}
