@@ -330,6 +330,15 @@ impl Outcome {
     }
 }
 
+/// Whether a case is about what comes in one segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Segments {
+    /// It holds wherever its bytes are cut.
+    Any,
+    /// It holds for the bytes as its steps and acts write them.
+    AsWritten,
+}
+
 /// A case.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -345,6 +354,8 @@ pub struct Case {
     pub heads: Vec<usize>,
     /// What must come of it: any one of these.
     pub outcomes: Vec<Outcome>,
+    /// Whether its bytes may be cut elsewhere.
+    pub segments: Segments,
 }
 
 impl Case {
@@ -352,7 +363,15 @@ impl Case {
     #[must_use]
     pub fn new(setup: &'static Setup, name: impl Into<String>) -> Self {
         let (steps, heads, outcomes) = (Vec::new(), Vec::new(), Vec::new());
-        Case { setup, name: name.into(), steps, script: Script::default(), heads, outcomes }
+        let segments = Segments::Any;
+        Case { setup, name: name.into(), steps, script: Script::default(), heads, outcomes, segments }
+    }
+
+    /// Its bytes are not to be cut elsewhere.
+    #[must_use]
+    pub fn as_written(mut self) -> Self {
+        self.segments = Segments::AsWritten;
+        self
     }
 
     /// The client writes this.

@@ -9,14 +9,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::case::{Case, Do, End, Until};
+use crate::case::{Case, Do, End, Segments, Until};
 use crate::client::{self, Observed, State};
 use crate::judge::judge;
 use crate::message::Framing;
 use crate::origin::Origin;
 use crate::stage::{Log, Side, Stage};
 use crate::target::{Launch, Places, Running, Setup, Vacant};
-use crate::wire::{Ended, Wire};
+use crate::wire::{Cuts, Ended, Wire};
 
 /// How one case went.
 #[derive(Debug, Clone)]
@@ -33,9 +33,10 @@ pub struct Verdict {
     pub took: Duration,
 }
 
-/// Plays every case, with at most `lanes` proxies at a time; the verdicts are in the cases' order.
+/// Plays every case, with at most `lanes` proxies at a time, clients and origins cutting what they write as
+/// `cuts` says; the verdicts are in the cases' order.
 #[must_use]
-pub fn play_all(launch: &dyn Launch, cases: &[Case], lanes: usize) -> Vec<Verdict> {
+pub fn play_all(launch: &dyn Launch, cases: &[Case], lanes: usize, cuts: Cuts) -> Vec<Verdict> {
     let mut queues: Vec<(&'static Setup, VecDeque<usize>)> = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         match queues.iter_mut().find(|(setup, _)| setup.name == case.setup.name) {
@@ -50,7 +51,7 @@ pub fn play_all(launch: &dyn Launch, cases: &[Case], lanes: usize) -> Vec<Verdic
     std::thread::scope(|scope| {
         for worker in 0..lanes.max(1) {
             let (queues, verdicts) = (&queues, &verdicts);
-            scope.spawn(move || work(worker, launch, cases, queues, verdicts));
+            scope.spawn(move || work(worker, launch, cuts, cases, queues, verdicts));
         }
     });
     let verdicts = verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -62,6 +63,7 @@ type Queues = Mutex<Vec<(&'static Setup, VecDeque<usize>)>>;
 fn work(
     worker: usize,
     launch: &dyn Launch,
+    cuts: Cuts,
     cases: &[Case],
     queues: &Queues,
     verdicts: &Mutex<Vec<Option<Verdict>>>,
@@ -79,7 +81,7 @@ fn work(
         };
         let stale = lane.as_ref().is_none_or(|(name, _)| *name != setup.name);
         let opened =
-            if stale { Lane::open(launch, setup) } else { Ok(lane.take().and_then(|(_, lane)| lane)) };
+            if stale { Lane::open(launch, setup, cuts) } else { Ok(lane.take().and_then(|(_, lane)| lane)) };
         match opened {
             Ok(Some(held)) => {
                 let (wrong, alive) = held.play(case);
@@ -117,6 +119,7 @@ pub struct Lane {
     stage: Arc<Stage>,
     patience: Duration,
     fenced: bool,
+    cuts: Cuts,
     names: [(&'static str, String); 2],
     origins: [Origin; 2],
     // Held so that nobody else listens there.
@@ -128,7 +131,7 @@ impl Lane {
     ///
     /// # Errors
     /// When something does not start.
-    pub fn open(launch: &dyn Launch, setup: &Setup) -> io::Result<Option<Self>> {
+    pub fn open(launch: &dyn Launch, setup: &Setup, cuts: Cuts) -> io::Result<Option<Self>> {
         let stage = Arc::new(Stage::default());
         let legacy = Origin::start(Arc::clone(&stage), Side::Legacy)?;
         let extracted = Origin::start(Arc::clone(&stage), Side::Extracted)?;
@@ -145,6 +148,7 @@ impl Lane {
             stage,
             patience,
             fenced,
+            cuts,
             names,
             origins: [legacy, extracted],
             _vacant: vacant,
@@ -157,9 +161,10 @@ impl Lane {
         let proxy = self.running.address();
         let mut script = case.script.clone();
         script.fill_in(&self.names);
-        self.stage.begin(script);
+        let cuts = if case.segments == Segments::Any { self.cuts } else { Cuts::Whole };
+        self.stage.begin(script, cuts);
         let mut wrong = Vec::new();
-        let observed = self.act(case, proxy, &mut wrong);
+        let observed = self.act(case, proxy, cuts, &mut wrong);
         // Twice: by the second one the proxy has met whatever the first one's connection left.
         let fence = client::fence(proxy, self.patience, self.fenced)
             .and_then(|()| client::fence(proxy, self.patience, self.fenced));
@@ -176,9 +181,12 @@ impl Lane {
         (wrong, alive)
     }
 
-    fn act(&self, case: &Case, proxy: SocketAddr, wrong: &mut Vec<String>) -> Option<Observed> {
+    fn act(&self, case: &Case, proxy: SocketAddr, cuts: Cuts, wrong: &mut Vec<String>) -> Option<Observed> {
         let mut wire = match Wire::connect(proxy, self.patience) {
-            Ok(wire) => Some(wire),
+            Ok(mut wire) => {
+                wire.set_cuts(cuts);
+                Some(wire)
+            }
             Err(error) => {
                 wrong.push(format!("the proxy takes no connection: {error}"));
                 return None;

@@ -142,6 +142,7 @@ fn one_request(wire: &mut Wire, stage: &Stage, side: Side, connection: usize) ->
     }
     let upgrading = !message.values("upgrade").is_empty();
     let (request, acts) = stage.arrived(side, connection, message);
+    wire.set_cuts(stage.cuts());
     let mut play = Play { wire, stage, connection, request, framing, body_done: false };
     if framing == Framing::None {
         play.finish_body();

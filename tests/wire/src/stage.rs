@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::message::{Ending, Line, Message};
-use crate::wire::Ended;
+use crate::wire::{Cuts, Ended};
 
 /// Which of a lane's origins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,6 +106,7 @@ pub struct Log {
 #[derive(Debug, Default)]
 struct State {
     script: Script,
+    cuts: Cuts,
     gates: HashSet<&'static str>,
     over: bool,
     log: Log,
@@ -144,10 +145,16 @@ impl Stage {
         }
     }
 
+    /// How the origins cut what they write.
+    pub(crate) fn cuts(&self) -> Cuts {
+        self.lock().cuts
+    }
+
     /// Begins a case. The one before must be over.
-    pub fn begin(&self, script: Script) {
+    pub fn begin(&self, script: Script, cuts: Cuts) {
         self.change(|state| {
             state.script = script;
+            state.cuts = cuts;
             state.gates.clear();
             state.over = false;
             state.log = Log::default();

@@ -6,8 +6,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
+
 /// The most that is read from one socket; a peer that sends more is cut off.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// The longest piece into which long bytes are cut.
+const LONGEST_PIECE: usize = 40_000;
 
 /// Why no more bytes come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,16 @@ impl std::fmt::Display for Fault {
     }
 }
 
+/// How bytes are cut into pieces when they are written; where they are cut must never matter to a proxy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cuts {
+    /// As much as the socket takes at once.
+    #[default]
+    Whole,
+    /// Into pieces of drawn lengths, each written on its own; the seed says where.
+    Drawn(u64),
+}
+
 /// A socket with everything that it has received, and a place up to which that has been read.
 #[derive(Debug)]
 pub struct Wire {
@@ -51,6 +65,7 @@ pub struct Wire {
     at: usize,
     ended: Option<Ended>,
     patience: Duration,
+    draw: Option<Rng>,
 }
 
 impl Wire {
@@ -62,7 +77,7 @@ impl Wire {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(patience))?;
-        Ok(Wire { stream, received: Vec::new(), at: 0, ended: None, patience })
+        Ok(Wire { stream, received: Vec::new(), at: 0, ended: None, patience, draw: None })
     }
 
     /// Connects to `address`.
@@ -71,6 +86,14 @@ impl Wire {
     /// When there is nobody, or nobody answers in time.
     pub fn connect(address: SocketAddr, patience: Duration) -> io::Result<Self> {
         Wire::new(TcpStream::connect_timeout(&address, patience)?, patience)
+    }
+
+    /// How it cuts what it writes from now on.
+    pub fn set_cuts(&mut self, cuts: Cuts) {
+        self.draw = match cuts {
+            Cuts::Whole => None,
+            Cuts::Drawn(seed) => Some(Rng::with_seed(seed)),
+        };
     }
 
     /// Everything received so far.
@@ -217,7 +240,23 @@ impl Wire {
     /// # Errors
     /// When the peer does not take them.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        let Some(draw) = &mut self.draw else {
+            return self.stream.write_all(bytes);
+        };
+        // Many small pieces of what is short, few large ones of what is long: both must end in time.
+        let most = match bytes.len() {
+            0..500 => draw.choice([1, 3, 17, 200]),
+            500..5_000 => draw.choice([31, 700, 4_000]),
+            _ => Some(LONGEST_PIECE),
+        };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(draw.usize(1..=most.unwrap_or(1)).min(rest.len()));
+            self.stream.write_all(piece)?;
+            std::thread::yield_now();
+            rest = behind;
+        }
+        Ok(())
     }
 
     /// Writes `bytes` one piece each `every`, until all are written or the peer says something.

@@ -15,7 +15,7 @@ use wire::lane::play_all;
 use wire::message::{self, Ending, Framing, Message};
 use wire::stage::Act;
 use wire::target::{Launch, Places, Running, Setup};
-use wire::wire::{Fault, Wire};
+use wire::wire::{Cuts, Fault, Wire};
 
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -43,6 +43,8 @@ enum Planted {
     LowersNames,
     /// Gives each client the answer of the one before.
     Mixes,
+    /// Takes what comes first for the whole head.
+    ReadsOnce,
     /// Never answers.
     Silent,
 }
@@ -101,6 +103,11 @@ fn forward(stream: TcpStream, upstream: SocketAddr, planted: Planted, before: &B
     }
     let mut client = Wire::new(stream, Duration::from_secs(10)).unwrap();
     loop {
+        if planted == Planted::ReadsOnce
+            && !client.fill().is_ok_and(|first| first.windows(4).any(|four| four == b"\r\n\r\n"))
+        {
+            return;
+        }
         let refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
         let mut request = match message::request_head(&mut client) {
             Ok(request) => request,
@@ -240,14 +247,18 @@ fn cases() -> Vec<Case> {
 
 /// The names of the cases that a forwarder with this fault fails.
 fn failed(planted: Planted) -> Vec<String> {
-    let verdicts = play_all(&Forwarder(planted), &cases(), 2);
+    failed_with(planted, Cuts::Whole)
+}
+
+fn failed_with(planted: Planted, cuts: Cuts) -> Vec<String> {
+    let verdicts = play_all(&Forwarder(planted), &cases(), 2, cuts);
     assert_eq!(verdicts.len(), cases().len());
     verdicts.into_iter().filter(|verdict| !verdict.wrong.is_empty()).map(|verdict| verdict.name).collect()
 }
 
 #[test]
 fn a_forwarder_that_does_right_passes() {
-    let verdicts = play_all(&Forwarder(Planted::Nothing), &cases(), 2);
+    let verdicts = play_all(&Forwarder(Planted::Nothing), &cases(), 2, Cuts::Whole);
     for verdict in verdicts {
         assert!(verdict.wrong.is_empty() && !verdict.skipped, "{verdict:?}");
     }
@@ -278,6 +289,13 @@ fn each_planted_fault_is_found_where_it_belongs() {
 }
 
 #[test]
+fn a_forwarder_that_trusts_segments_is_found_by_cutting_and_only_so() {
+    assert_eq!(failed(Planted::ReadsOnce), Vec::<String>::new());
+    assert!(failed_with(Planted::ReadsOnce, Cuts::Drawn(1)).len() > 2);
+    assert_eq!(failed_with(Planted::Nothing, Cuts::Drawn(1)), Vec::<String>::new());
+}
+
+#[test]
 fn a_fault_fails_no_case_that_it_does_not_touch() {
     for planted in [Planted::MendsAnswers, Planted::MendsUploads, Planted::MergesLines, Planted::LowersNames]
     {
@@ -288,7 +306,7 @@ fn a_fault_fails_no_case_that_it_does_not_touch() {
 #[test]
 fn silence_is_a_failure_and_ends_in_time() {
     let begun = std::time::Instant::now();
-    let verdicts = play_all(&Forwarder(Planted::Silent), &cases()[..1], 1);
+    let verdicts = play_all(&Forwarder(Planted::Silent), &cases()[..1], 1, Cuts::Whole);
     assert!(!verdicts[0].wrong.is_empty());
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

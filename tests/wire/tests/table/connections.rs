@@ -185,6 +185,7 @@ fn client_gone() -> Vec<Case> {
         Case::new(&PLAIN, "a client that leaves inside an answer ends the upstream's")
             .send(get("/a", ""))
             .until("one")
+            .as_written()
             .does(Do::Close)
             .does(Do::Await(Until::ProxyClosed(0)))
             .legacy(vec![
@@ -198,7 +199,8 @@ fn client_gone() -> Vec<Case> {
             .send(get("/a", ""))
             .does(Do::HalfClose)
             .want(passes(request().maybe_cut()).any_end().or_silence())
-            .want(gets(answer(&[200])).or_silence().any_end()),
+            .want(gets(answer(&[200])).or_silence().any_end())
+            .want(gets(answer(&[200]).maybe_cut()).sees(request().maybe_cut()).any_end()),
     );
     cases.push(
         Case::new(&PLAIN, "a client that says nothing and leaves")

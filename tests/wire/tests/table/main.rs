@@ -1,5 +1,6 @@
 //! The raw table: cases of "The letter of HTTP", of forwarding and of the limits, judged on both sides.
 //!
+//! Each case is played twice: as it is written, and with its bytes cut elsewhere.
 //! `WIRE_ONLY=text` plays only the cases whose names contain the text. The ignored test plays the same
 //! table against peers (`WIRE_TARGET=nginx,haproxy`) and prints what they fail.
 
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use wire::case::Case;
 use wire::lane::{Verdict, play_all};
 use wire::target::{Launch, Rival, Strangler};
+use wire::wire::Cuts;
 
 fn table() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -43,13 +45,13 @@ fn table() -> Vec<Case> {
     cases
 }
 
-fn play(launch: &dyn Launch) -> (usize, Vec<Verdict>, usize) {
+fn play(launch: &dyn Launch, cuts: Cuts) -> (usize, Vec<Verdict>, usize) {
     let mut cases = table();
     if let Ok(only) = std::env::var("WIRE_ONLY") {
         cases.retain(|case| case.name.contains(&only));
     }
     let begun = Instant::now();
-    let verdicts = play_all(launch, &cases, 8);
+    let verdicts = play_all(launch, &cases, 8, cuts);
     let played = verdicts.iter().filter(|verdict| !verdict.skipped).count();
     let failed: Vec<Verdict> = verdicts.iter().filter(|verdict| !verdict.wrong.is_empty()).cloned().collect();
     for verdict in &failed {
@@ -68,9 +70,19 @@ fn play(launch: &dyn Launch) -> (usize, Vec<Verdict>, usize) {
 #[test]
 fn every_case_holds_on_both_sides_of_the_proxy() {
     let strangler = Strangler { program: PathBuf::from(env!("CARGO_BIN_EXE_wire-strangler")) };
-    let (played, failed, all) = play(&strangler);
+    let (played, failed, all) = play(&strangler, Cuts::Whole);
     assert_eq!(played, all, "every case is played");
     assert!(failed.is_empty(), "{} of {played} cases failed; they are named above", failed.len());
+}
+
+/// Where bytes are cut into segments is the network's business. `WIRE_CUTS=7` draws other cuts.
+#[test]
+fn every_case_holds_wherever_its_bytes_are_cut() {
+    let strangler = Strangler { program: PathBuf::from(env!("CARGO_BIN_EXE_wire-strangler")) };
+    let seed = std::env::var("WIRE_CUTS").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let (played, failed, all) = play(&strangler, Cuts::Drawn(seed));
+    assert_eq!(played, all, "every case is played");
+    assert!(failed.is_empty(), "{} of {played} cases failed with WIRE_CUTS={seed}", failed.len());
 }
 
 #[test]
@@ -93,7 +105,7 @@ fn how_peers_do_at_the_same_table() {
             panic!("no peer is called {name}");
         };
         println!("== {name}");
-        let (played, failed, _) = play(&rival);
+        let (played, failed, _) = play(&rival, Cuts::Whole);
         println!("== {name} fails {} of {played}", failed.len());
     }
 }
