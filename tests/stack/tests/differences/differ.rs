@@ -27,10 +27,10 @@ impl Finding {
 /// An answer as it came over the wire.
 #[derive(Debug, Clone)]
 pub(crate) struct Raw {
-    status: u16,
+    pub(crate) status: u16,
     /// As they were spelt, in the order in which they came.
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What is made of `Content-Length`.

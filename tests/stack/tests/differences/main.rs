@@ -2,9 +2,10 @@
 //!
 //! Answers are read raw from the socket and compared by the small differ here, which shares nothing with
 //! the proxy's.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod differ;
+mod engine;
 mod requests;
 
 use std::collections::BTreeSet;

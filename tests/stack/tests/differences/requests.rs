@@ -23,6 +23,10 @@ impl Request {
         Self::new(service, route, "GET", path, "")
     }
 
+    pub(crate) fn method(&self) -> &str {
+        self.bytes.split(' ').next().unwrap()
+    }
+
     fn new(service: Role, route: &'static str, method: &str, path: &str, rest: &str) -> Self {
         let end = if rest.contains("\r\n\r\n") { "" } else { "\r\n" };
         let bytes =
