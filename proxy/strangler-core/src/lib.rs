@@ -16,12 +16,14 @@
 //! | [`compare`] | what two replies differ in, of which kind, hidden by which rule |
 //! | [`evidence`] | accounts, tests for noise and for a rate, gate, report |
 //! | [`routing`] | lookup, `decide`, `explain`, differences between snapshots |
+//! | [`inventory`] | the monolith's routes, learned from traffic |
 //! | [`redact`] | what may be kept of a request and its replies |
 
 pub mod compare;
 pub mod config;
 pub mod decimal;
 pub mod evidence;
+pub mod inventory;
 pub mod matching;
 pub mod redact;
 pub mod routing;

@@ -228,3 +228,20 @@ pub(super) fn is_path_word(element: &str) -> bool {
             .iter()
             .all(|word| CODE_FOLLOWS.contains(&word.as_str()) || PATH_WORDS.contains(&word.as_str()))
 }
+
+/// Whether an element of a path cannot hold a secret nor announce one: a quick look before the thorough one.
+pub(super) fn is_plain_element(element: &str) -> bool {
+    let bytes = element.as_bytes();
+    let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
+    let is_short = bytes.len() <= 12 || (bytes.len() < 16 && digits == 0);
+    let is_simple = bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    // A code is announced by a word of at least three letters.
+    is_short
+        && is_simple
+        && (digits == bytes.len() || !CODE_FOLLOWS.iter().any(|word| contains(bytes, word.as_bytes())))
+}
+
+/// Whether a word is somewhere in a text, in any case.
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+}

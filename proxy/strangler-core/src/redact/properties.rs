@@ -206,6 +206,14 @@ proptest! {
     }
 
     #[test]
+    fn a_path_that_looks_plain_is(path in "(/[a-zA-Z0-9._@%;-]{0,24}){0,4}|(/(reset|users|a1|[0-9]{1,16}|[a-z]{1,24}|[a-f0-9]{8,24})){0,5}") {
+        let pseudonyms = Pseudonyms::Blank;
+        if is_plain_path(&path) {
+            prop_assert_eq!(Redactor::new(&pseudonyms, &[], None).path(&path), path);
+        }
+    }
+
+    #[test]
     fn no_bytes_panic(target in prop::collection::vec(any::<u8>(), 0..60), value in prop::collection::vec(any::<u8>(), 0..60), body in prop::collection::vec(any::<u8>(), 0..120)) {
         let pseudonyms = Pseudonyms::Blank;
         let request = RawRequest { method: "POST", target: &target, headers: vec![("cookie", &value), ("location", &value), ("set-cookie", &value)], body: Some(&body) };

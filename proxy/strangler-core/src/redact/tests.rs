@@ -486,3 +486,24 @@ fn a_structure_has_no_values() {
     let long = format!("{{\"{}\": 1}}", "ä".repeat(20_000));
     assert!(structure(&Body::Text(long)).len() < 16 * 1024 + 8);
 }
+
+#[test]
+fn a_quick_look_at_a_path_never_misses_a_secret() {
+    for (path, plain) in [
+        ("/orders/42/lines", true),
+        ("/v2/best-sellers/index.html", true),
+        ("/reset/XK42", false),
+        ("/Password-Reset/XK42", false),
+        ("/users/ann@mail.example.com", false),
+        ("/c/4111111111111111", false),
+        ("/t/sk9fJ2kLq83NvXz71QwEr5Ty", false),
+        ("/kjhqwdkjhqwdkjhqwdxz", false),
+        ("/a%40b", false),
+        ("/cart;jsessionid=x", false),
+    ] {
+        assert_eq!(is_plain_path(path), plain, "{path}");
+        if plain {
+            assert_eq!(Redactor::new(&keyed(), &[], None).path(path), path);
+        }
+    }
+}
