@@ -15,7 +15,7 @@ pub const MOST_VALUE_BYTES: usize = 512;
 
 /// Where a difference was counted, so that others of its signature and verdict can be counted at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slot {
+pub(super) enum Slot {
     Counting(usize),
     Hidden(usize),
     Dropped,
@@ -42,7 +42,12 @@ impl<'a> Findings<'a> {
     }
 
     /// Adds a difference: judges it, and counts it where its signature is known already.
-    pub(crate) fn add(&mut self, difference: Difference) -> Slot {
+    pub fn add(&mut self, difference: Difference) {
+        self.place(difference);
+    }
+
+    /// Adds a difference, and says where others like it can be counted.
+    pub(super) fn place(&mut self, difference: Difference) -> Slot {
         let (rules, today) = (self.context.rules, self.context.today);
         let signature = difference.signature(self.context.route);
         let verdict = verdict(rules, today, &difference.path, difference.kind, signature);

@@ -299,7 +299,7 @@ impl<'a, 'f, 'r> Walk<'a, 'f, 'r> {
             left.map(|id| shown(self.left.document, id)).as_deref(),
             right.map(|id| shown(self.right.document, id)).as_deref(),
         );
-        let slot = self.findings.add(difference);
+        let slot = self.findings.place(difference);
         self.met.insert(sort, slot);
     }
 }
