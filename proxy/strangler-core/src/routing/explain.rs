@@ -11,9 +11,10 @@ use serde::Serialize;
 
 use super::cohort::{self, Membership, Reason};
 use super::decide::{Decision, Facts, Refusal, Verdict, canary_membership, decide, effective_phase};
+use super::shadow::{self, Direction, NoCopy, Purpose};
 use crate::matching::{Reading, RequestView};
 use crate::snapshot::{Route, Snapshot};
-use crate::words::{Effect, Owner, Phase, RouteId, Writer};
+use crate::words::{Effect, Owner, Phase, RouteId, Share, Writer};
 
 pub use candidates::{Candidate, Outcome};
 
@@ -154,7 +155,7 @@ pub fn explain(snapshot: &Snapshot, view: &RequestView<'_>, facts: Facts<'_>) ->
         bucket: decision.bucket,
         cohort: membership.as_ref().zip(route).map(|(membership, route)| cohort_read(membership, route)),
         fallback: fallback(&decision),
-        shadow: shadow(&decision),
+        shadow: shadow(snapshot, &decision),
         ambiguity: ambiguity(&decision),
         near_miss: decision.near_miss.map(|near| NearMissRead {
             route: snapshot.route(near.route).id.to_string(),
@@ -300,15 +301,44 @@ fn fallback(decision: &Decision) -> String {
     .to_owned()
 }
 
-/// Whether a copy is sent. This version sends none, and says so.
-fn shadow(decision: &Decision) -> String {
-    match (decision.verdict, decision.phase) {
-        (Verdict::Refuse(_), _) => "none: nothing is forwarded",
-        (_, Phase::Legacy) => "none: no copies in phase legacy",
-        (_, Phase::Retired) => "none: no copies in phase retired",
-        _ => "none: not built in this version",
+/// Whether a copy is sent, to whom, and as what.
+fn shadow(snapshot: &Snapshot, decision: &Decision) -> String {
+    let eligible = match shadow::eligible(snapshot, decision) {
+        Ok(eligible) => eligible,
+        Err(why) => return format!("none: {}", no_copy(decision, why)),
+    };
+    let target = match eligible.direction {
+        Direction::ToExtracted => "the extracted service",
+        Direction::ToLegacy => "legacy",
+    };
+    let marked = match eligible.purpose {
+        Purpose::Read => "",
+        Purpose::DryRun => ", asked to roll back",
+        Purpose::Isolated => ", which has a store of its own",
+    };
+    let share = eligible.share;
+    if share == Share::ALL {
+        format!("copied to {target}{marked}, and compared")
+    } else {
+        format!("{share} are copied to {target}{marked}, and compared")
     }
-    .to_owned()
+}
+
+fn no_copy(decision: &Decision, why: NoCopy) -> String {
+    match (why, decision.verdict) {
+        (NoCopy::NotMoved, Verdict::Refuse(_)) => "nothing is forwarded".to_owned(),
+        (NoCopy::NotMoved, _) => "the request is legacy's alone".to_owned(),
+        (NoCopy::Phase(phase), _) => format!("no copies in phase {phase}"),
+        (NoCopy::Writes, _) => "the request writes, and shadow.writes = \"never\"".to_owned(),
+        (NoCopy::NoPlaceForWrites, _) => {
+            "the request writes; writes are copied only while legacy is the writer, in phases shadow and canary"
+                .to_owned()
+        }
+        (NoCopy::Off, Verdict::Forward { owner: Owner::Extracted, .. }) => {
+            "shadow.reverse_sample is 0%".to_owned()
+        }
+        (NoCopy::Off, _) => "shadow.sample is 0%".to_owned(),
+    }
 }
 
 #[cfg(test)]

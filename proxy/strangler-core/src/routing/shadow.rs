@@ -73,7 +73,7 @@ pub enum NoCopy {
     /// It writes, and `writes = "never"`.
     Writes,
     /// It writes where copied writes have no place: legacy is not the writer, or the phase is past canary.
-    WriterMoved,
+    NoPlaceForWrites,
     /// The share of this direction is zero.
     Off,
 }
@@ -104,20 +104,23 @@ pub fn eligible(snapshot: &Snapshot, decision: &Decision) -> Result<Eligible, No
     else {
         return Err(NoCopy::NotMoved);
     };
-    let direction = match (decision.phase, owner) {
-        (Phase::Shadow | Phase::Canary, Owner::Legacy) => Direction::ToExtracted,
-        (Phase::Canary | Phase::Extracted, Owner::Extracted) => Direction::ToLegacy,
-        (phase, _) => return Err(NoCopy::Phase(phase)),
-    };
+    if matches!(decision.phase, Phase::Legacy | Phase::Retired) {
+        return Err(NoCopy::Phase(decision.phase));
+    }
     let shadow = snapshot.route(route).policy.shadow.as_ref().ok_or(NoCopy::Off)?;
+    let copied_with_legacy = decision.writer == Writer::Legacy && owner == Owner::Legacy;
     let purpose = match (decision.effect, shadow.writes) {
         (Effect::Read, _) => Purpose::Read,
         (Effect::Write, ShadowWrites::Never) => return Err(NoCopy::Writes),
-        (Effect::Write, _) if decision.writer != Writer::Legacy || direction == Direction::ToLegacy => {
-            return Err(NoCopy::WriterMoved);
+        (Effect::Write, _) if !copied_with_legacy || decision.phase == Phase::Extracted => {
+            return Err(NoCopy::NoPlaceForWrites);
         }
         (Effect::Write, ShadowWrites::DryRun) => Purpose::DryRun,
         (Effect::Write, ShadowWrites::Isolated) => Purpose::Isolated,
+    };
+    let direction = match owner {
+        Owner::Legacy => Direction::ToExtracted,
+        Owner::Extracted => Direction::ToLegacy,
     };
     let share = match direction {
         Direction::ToExtracted => shadow.sample,

@@ -53,7 +53,7 @@ fn every_candidate_is_named_with_why_it_lost() {
             writer    legacy
             effect    read: GET is safe
             fallback  never: not built in this version
-            shadow    none: not built in this version
+            shadow    none: shadow.reverse_sample is 0%
 
             Candidates
               won      GET /products/{number:int}  s0.toml:9:1  (products)
@@ -94,7 +94,7 @@ fn an_except_a_write_and_a_near_miss_are_told() {
             writer    legacy
             effect    read: GET is safe
             fallback  none: legacy answers
-            shadow    none: no copies in phase legacy
+            shadow    none: the request is legacy's alone
 
             Candidates
               excepted /products/**  s0.toml:3:1  (products)
@@ -119,7 +119,7 @@ fn an_except_a_write_and_a_near_miss_are_told() {
             writer    legacy
             effect    write: PUT is not safe
             fallback  none: legacy answers
-            shadow    none: not built in this version
+            shadow    none: shadow.sample is 0%
 
             Candidates
               won      /products/**                s0.toml:3:1  (products)
@@ -154,7 +154,7 @@ fn an_except_a_write_and_a_near_miss_are_told() {
             effect    read: GET is safe
             near miss /orders but for a trailing slash
             fallback  none: legacy answers
-            shadow    none: no copies in phase legacy
+            shadow    none: the request is legacy's alone
 
             Candidates
               near     /orders  s0.toml:7:1  (products)
@@ -241,7 +241,7 @@ fn refusals_are_told() {
             route     none
             effect    read: GET is safe
             fallback  none: legacy answers
-            shadow    none: no copies in phase legacy
+            shadow    none: the request is legacy's alone
 
             No route was looked up: the path is ambiguous.
         "#]],
@@ -288,7 +288,7 @@ fn head_and_preflights_say_what_was_looked_up() {
             route     none
             effect    read: OPTIONS is safe
             fallback  none: legacy answers
-            shadow    none: no copies in phase legacy
+            shadow    none: the request is legacy's alone
 
             Candidates
               lost     GET /a    s0.toml:1:1  (s)
@@ -297,6 +297,59 @@ fn head_and_preflights_say_what_was_looked_up() {
                        method: takes HEAD, the preflight asks for PUT
         "#]],
     );
+}
+
+#[test]
+fn copies_are_told_with_their_share_their_target_and_what_they_do_there() {
+    use crate::snapshot::policy::{Examples, ShadowWrites};
+    let told = |phase, writes, request: &str| {
+        let mut fixture = slice("s", phase, Writer::Legacy, &["/a"]);
+        fixture.policy.shadow = Some(crate::snapshot::Shadow {
+            sample: Share::ALL,
+            reverse_sample: Share::from_basis_points(500).unwrap(),
+            body_max: 1,
+            timeout: std::time::Duration::ZERO,
+            concurrency: 1,
+            writes,
+            repeat: Share::NONE,
+            recheck: None,
+            examples: Examples::Structure,
+            request_headers: crate::snapshot::HeaderOps::default(),
+        });
+        let snapshot = snapshot(&[fixture]);
+        ask(request, &[], |view| explain(&snapshot, view, Facts::NONE)).shadow
+    };
+    for (phase, writes, request, wanted) in [
+        (Phase::Shadow, ShadowWrites::Never, "GET h/a", "copied to the extracted service, and compared"),
+        (Phase::Extracted, ShadowWrites::Never, "GET h/a", "5% are copied to legacy, and compared"),
+        (
+            Phase::Shadow,
+            ShadowWrites::Never,
+            "POST h/a",
+            "none: the request writes, and shadow.writes = \"never\"",
+        ),
+        (
+            Phase::Shadow,
+            ShadowWrites::DryRun,
+            "POST h/a",
+            "copied to the extracted service, asked to roll back, and compared",
+        ),
+        (
+            Phase::Shadow,
+            ShadowWrites::Isolated,
+            "POST h/a",
+            "copied to the extracted service, which has a store of its own, and compared",
+        ),
+        (
+            Phase::Extracted,
+            ShadowWrites::DryRun,
+            "POST h/a",
+            "none: the request writes; writes are copied only while legacy is the writer, in phases shadow and canary",
+        ),
+        (Phase::Retired, ShadowWrites::Never, "GET h/a", "none: no copies in phase retired"),
+    ] {
+        assert_eq!(told(phase, writes, request), wanted, "{phase} {writes:?} {request}");
+    }
 }
 
 #[test]
@@ -322,7 +375,7 @@ fn a_canary_tells_bucket_source_and_share_and_a_retreat_both_phases() {
             cohort    not in the cohort: the bucket is not below 50%
             bucket    8514 of 10000, from cookie:id; share 50%
             fallback  none: legacy answers
-            shadow    none: not built in this version
+            shadow    none: shadow.sample is 0%
 
             Candidates
               won      /cart  s0.toml:1:1  (cart)
@@ -344,7 +397,7 @@ fn a_canary_tells_bucket_source_and_share_and_a_retreat_both_phases() {
             effect    read: GET is safe
             cohort    not in the cohort: the request has no cohort key
             fallback  none: legacy answers
-            shadow    none: not built in this version
+            shadow    none: shadow.sample is 0%
 
             Candidates
               won      /cart  s0.toml:1:1  (cart)
@@ -365,7 +418,7 @@ fn a_canary_tells_bucket_source_and_share_and_a_retreat_both_phases() {
         writer    by-cohort
         effect    read: GET is safe
         fallback  none: legacy answers
-        shadow    none: not built in this version
+        shadow    none: shadow.sample is 0%
 
         Candidates
           won      /cart  s0.toml:1:1  (cart)

@@ -90,11 +90,12 @@ fn writes_are_copied_only_where_the_file_says_so_while_legacy_is_the_writer_and_
         }
     }
     for writes in [ShadowWrites::DryRun, ShadowWrites::Isolated] {
-        check(fixture(Phase::Shadow, Writer::ByCohort, with(writes)), "POST h/a/1", "WriterMoved");
-        check(fixture(Phase::Canary, Writer::ByCohort, with(writes)), "POST h/a/1", "WriterMoved");
-        check(fixture(Phase::Canary, Writer::Extracted, with(writes)), "POST h/a/1", "WriterMoved");
-        check(fixture(Phase::Extracted, Writer::Extracted, with(writes)), "POST h/a/1", "WriterMoved");
-        for phase in [Phase::Legacy, Phase::Extracted, Phase::Retired] {
+        check(fixture(Phase::Shadow, Writer::ByCohort, with(writes)), "POST h/a/1", "NoPlaceForWrites");
+        check(fixture(Phase::Canary, Writer::ByCohort, with(writes)), "POST h/a/1", "NoPlaceForWrites");
+        check(fixture(Phase::Canary, Writer::Extracted, with(writes)), "POST h/a/1", "NoPlaceForWrites");
+        check(fixture(Phase::Extracted, Writer::Extracted, with(writes)), "POST h/a/1", "NoPlaceForWrites");
+        check(fixture(Phase::Extracted, Writer::Legacy, with(writes)), "POST h/a/1", "NoPlaceForWrites");
+        for phase in [Phase::Legacy, Phase::Retired] {
             let wanted = format!("Phase({phase:?})");
             check(fixture(phase, Writer::Legacy, with(writes)), "POST h/a/1", &wanted);
         }
