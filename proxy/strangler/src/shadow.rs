@@ -47,7 +47,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 pub use captured::ShadowId;
-pub use dry_run::Stopped;
 pub use finished::{Finished, Replies, Sink};
 pub use lane::{Lane, PrimaryEnd, Ticket};
 
@@ -80,7 +79,6 @@ struct Shared {
     budget: Arc<Budget>,
     draining: AtomicBool,
     tallies: Mutex<Vec<Arc<Tally>>>,
-    stopped: Mutex<Vec<Stopped>>,
 }
 
 impl Shared {
@@ -92,10 +90,6 @@ impl Shared {
 
     fn tallies(&self) -> Vec<Arc<Tally>> {
         lock(&self.tallies).clone()
-    }
-
-    fn show_stopped(&self, stopped: Vec<Stopped>) {
-        *lock(&self.stopped) = stopped;
     }
 
     /// Why the queue takes nothing.
@@ -122,11 +116,6 @@ impl Entry {
         Lane::new(Arc::clone(&self.0), recorder)
     }
 
-    /// Routes whose copying has stopped because a copied write was not rolled back.
-    pub fn stopped(&self) -> Vec<Stopped> {
-        lock(&self.0.stopped).clone()
-    }
-
     /// Bytes that copies hold now, and the most they ever held.
     pub fn bytes(&self) -> (u64, u64) {
         (self.0.budget.used(), self.0.budget.most())
@@ -146,21 +135,14 @@ impl Shadows {
             budget: Budget::new(budget::BYTES),
             draining: AtomicBool::new(false),
             tallies: Mutex::default(),
-            stopped: Mutex::default(),
         });
         let (stage, watcher) = watch::channel(Stage::Serving);
         let (sender, ended) = oneshot::channel();
         let (live, telemetry, of_thread) = (Arc::clone(live), Arc::clone(telemetry), Arc::clone(&shared));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("shadow".into()).spawn(move || {
-            let setup = worker::Setup {
-                shared: of_thread,
-                queue: receiver,
-                stage: watcher,
-                live,
-                recorder: telemetry.shadow_recorder(),
-                sink,
-            };
+            let setup =
+                worker::Setup { shared: of_thread, queue: receiver, stage: watcher, live, telemetry, sink };
             let run = AssertUnwindSafe(|| LocalSet::new().block_on(&runtime, worker::run(setup)));
             if std::panic::catch_unwind(run).is_err() {
                 // Clients are served on: from now on each copy finds the queue closed, and is counted as shed.

@@ -27,6 +27,20 @@ pub struct Telemetry {
     /// The access log.
     pub access_log: Arc<AccessLogWriter>,
     shards: Mutex<Vec<Arc<Shard>>>,
+    stopped: Mutex<Vec<Stopped>>,
+}
+
+/// A route whose copying has stopped: a copied write was not rolled back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Its slice.
+    pub slice: Arc<str>,
+    /// Its id.
+    pub route: Arc<str>,
+    /// When the reply came that did not say `X-Shadow-Mode: rollback`.
+    pub since: jiff::Timestamp,
+    /// Status of that reply.
+    pub status: u16,
 }
 
 /// Requests answered so far, added up over all threads.
@@ -108,6 +122,16 @@ impl Telemetry {
             shard.add_near_misses(&mut sums);
         }
         sums
+    }
+
+    /// Routes whose copying has stopped.
+    pub fn stopped(&self) -> Vec<Stopped> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows which routes' copying has stopped.
+    pub fn show_stopped(&self, stopped: Vec<Stopped>) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = stopped;
     }
 
     /// Open connections of one side, now.

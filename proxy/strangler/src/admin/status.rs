@@ -12,6 +12,7 @@ use super::recent::{self, Counts, Tally};
 use crate::live::Running;
 use crate::live::compile;
 use crate::live::report::ConfigurationReport;
+use crate::telemetry::{Stopped, Telemetry};
 
 /// The whole state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,8 +37,24 @@ pub struct StatusReport {
     pub unmatched: UnmatchedReport,
     /// All slices, by name.
     pub slices: Vec<SliceReport>,
+    /// Routes whose copying has stopped.
+    #[serde(default)]
+    pub copying_stopped: Vec<StoppedReport>,
     /// All upstreams, by name.
     pub upstreams: Vec<UpstreamReport>,
+}
+
+/// A route whose copying has stopped: a copied write was not rolled back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoppedReport {
+    /// Its slice.
+    pub slice: String,
+    /// Its id.
+    pub route: String,
+    /// When the reply came that did not say `X-Shadow-Mode: rollback`, RFC 3339 in UTC.
+    pub since: String,
+    /// Status of that reply.
+    pub status: u16,
 }
 
 /// Requests that no route takes.
@@ -165,9 +182,20 @@ pub(super) fn status(admin: &Admin) -> StatusReport {
             traffic: traffic(&total, ""),
         },
         slices: slice_reports(&running.snapshot, &total),
+        copying_stopped: copying_stopped(&parts.telemetry),
         upstreams: upstreams(&running),
         configuration,
     }
+}
+
+fn copying_stopped(telemetry: &Telemetry) -> Vec<StoppedReport> {
+    let report = |stopped: Stopped| StoppedReport {
+        slice: stopped.slice.to_string(),
+        route: stopped.route.to_string(),
+        since: format!("{:.3}", stopped.since),
+        status: stopped.status,
+    };
+    telemetry.stopped().into_iter().map(report).collect()
 }
 
 pub(super) fn slices(admin: &Admin) -> BTreeMap<&'static str, Vec<SliceReport>> {

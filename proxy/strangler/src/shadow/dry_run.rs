@@ -12,21 +12,10 @@ use strangler_core::compare::NotCompared;
 use strangler_core::routing::shadow::{Copying, Purpose};
 use strangler_core::snapshot::{Policy, Snapshot, Upstream};
 
+use crate::telemetry::Stopped;
+
 /// Slice and route.
 type Key = (Arc<str>, Arc<str>);
-
-/// A route whose copying has stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stopped {
-    /// Its slice.
-    pub slice: Arc<str>,
-    /// Its id.
-    pub route: Arc<str>,
-    /// When the reply came that did not say `X-Shadow-Mode: rollback`.
-    pub since: jiff::Timestamp,
-    /// Status of that reply.
-    pub status: u16,
-}
 
 /// What is known of every route with copied writes.
 #[derive(Default)]

@@ -25,7 +25,7 @@ use super::sender::{Received, Sender};
 use super::slices::{Place, Slices};
 use super::{Shared, Stage};
 use crate::live::Live;
-use crate::telemetry::{AccessRecord, Recorder, RequestOutcome};
+use crate::telemetry::{AccessRecord, Recorder, RequestOutcome, Telemetry};
 
 /// How often what gathers elsewhere is looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ pub(super) struct Setup {
     pub(super) queue: mpsc::Receiver<Box<Captured>>,
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) live: Arc<Live>,
-    pub(super) recorder: Recorder,
+    pub(super) telemetry: Arc<Telemetry>,
     pub(super) sink: Box<dyn Sink>,
 }
 
@@ -44,6 +44,7 @@ pub(super) struct Setup {
 pub(super) struct Worker {
     shared: Arc<Shared>,
     live: Arc<Live>,
+    telemetry: Arc<Telemetry>,
     recorder: Rc<Recorder>,
     sink: RefCell<Box<dyn Sink>>,
     pub(super) sender: Sender,
@@ -53,12 +54,13 @@ pub(super) struct Worker {
 
 /// Runs until it is told to end.
 pub(super) async fn run(setup: Setup) {
-    let Setup { shared, mut queue, mut stage, live, recorder, sink } = setup;
-    let recorder = Rc::new(recorder);
+    let Setup { shared, mut queue, mut stage, live, telemetry, sink } = setup;
+    let recorder = Rc::new(telemetry.shadow_recorder());
     let worker = Rc::new(Worker {
         sender: Sender::new(Rc::clone(&recorder)),
         shared,
         live,
+        telemetry,
         recorder,
         sink: RefCell::new(sink),
         slices: Slices::default(),
@@ -137,7 +139,7 @@ impl Worker {
         self.sender.sweep();
         self.slices.sweep();
         let stopped = self.dry_runs.settle(&self.live.pin().snapshot);
-        self.shared.show_stopped(stopped);
+        self.telemetry.show_stopped(stopped);
         let mut sink = self.sink.borrow_mut();
         for tally in self.shared.tallies() {
             for ((slice, route, reason), count) in tally.take() {

@@ -31,6 +31,7 @@ pub(super) fn render(telemetry: &Telemetry, shards: &[Arc<Shard>], running: &Run
         line!(out, "strangler_limits_total{{limit=\"{}\"}} {count}", limit.as_str());
     }
     accounts(&mut out, shards);
+    stopped(&mut out, telemetry);
     near_misses(&mut out, shards, running);
     configuration(&mut out, running, stale);
     line!(
@@ -137,6 +138,18 @@ fn accounts(out: &mut String, shards: &[Arc<Shard>]) {
             out,
             "strangler_shadow_total{{slice=\"{slice}\",account=\"{account}\",reason=\"{reason}\"}} {count}"
         );
+    }
+}
+
+fn stopped(out: &mut String, telemetry: &Telemetry) {
+    line!(
+        out,
+        "# HELP strangler_shadow_stopped 1 where copying has stopped because a copied write was not rolled back.\n\
+         # TYPE strangler_shadow_stopped gauge"
+    );
+    for stopped in telemetry.stopped() {
+        let (slice, route) = (escape(&stopped.slice), escape(&stopped.route));
+        line!(out, "strangler_shadow_stopped{{slice=\"{slice}\",route=\"{route}\"}} 1");
     }
 }
 

@@ -72,8 +72,10 @@ fn the_first_reply_without_the_echo_stops_the_route_and_that_is_shown() {
     }
     kit.accounts(200);
     assert_eq!(extracted.asked().len(), 1);
-    let stopped = poll(|| Some(kit.shadows.entry().stopped()).filter(|stopped| !stopped.is_empty()));
+    let stopped = poll(|| Some(kit.telemetry.stopped()).filter(|stopped| !stopped.is_empty()));
     assert_eq!((&*stopped[0].slice, &*stopped[0].route, stopped[0].status), ("s", "/**", 200));
+    let metrics = kit.telemetry.render_prometheus(&kit.live.pin());
+    assert!(metrics.contains("strangler_shadow_stopped{slice=\"s\",route=\"/**\"} 1\n"), "{metrics}");
     // It latches, for reads of the route as well: its data may no longer be legacy's.
     write(&kit, "POST /p");
     kit.exchange("GET /p", &[], BODY);
@@ -85,7 +87,7 @@ fn the_first_reply_without_the_echo_stops_the_route_and_that_is_shown() {
     assert_eq!(extracted.asked().len(), 2);
     // An edit of the route's policy lifts it.
     kit.publish(&text.replace("dry-run", "never"));
-    poll(|| kit.shadows.entry().stopped().is_empty().then_some(()));
+    poll(|| kit.telemetry.stopped().is_empty().then_some(()));
     kit.exchange("GET /p", &[], BODY);
     assert_eq!(count(&kit, "match", 204), 2);
 }
@@ -116,7 +118,7 @@ fn no_reply_at_all_proves_nothing_and_stops_nothing() {
     }
     assert_eq!(kit.accounts(3), [("mismatch".to_owned(), 3)].into());
     assert_eq!(extracted.asked().len(), 3, "each was sent once");
-    assert!(kit.shadows.entry().stopped().is_empty());
+    assert!(kit.telemetry.stopped().is_empty());
 }
 
 #[test]

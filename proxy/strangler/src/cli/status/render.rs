@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::admin::status::{
-    SliceDetailReport, SliceReport, StatusReport, TrafficReport, UnmatchedReport, UpstreamReport,
+    SliceDetailReport, SliceReport, StatusReport, StoppedReport, TrafficReport, UnmatchedReport,
+    UpstreamReport,
 };
 use crate::cli::output::{Output, plural};
 use crate::live::report::ConfigurationReport;
@@ -14,6 +15,7 @@ const NAME_MAX: usize = 20;
 pub(super) fn status(report: &StatusReport, output: &Output) -> String {
     let mut text = format!("{}\n\n", output.bold(&report.sentence));
     slices(&mut text, &report.slices, &report.unmatched, output);
+    copying_stopped(&mut text, &report.copying_stopped, output);
     configuration(&mut text, &report.configuration, output);
     upstreams(&mut text, &report.upstreams, output);
     let listen: Vec<String> = report.listen.iter().map(|address| format!("http://{address}")).collect();
@@ -105,6 +107,14 @@ fn slices(text: &mut String, slices: &[SliceReport], unmatched: &UnmatchedReport
         let date = slice.review_by.as_deref().unwrap_or_default();
         let line = format!("overdue since {date}: {} ({})", cut(&slice.name), slice.place);
         let _infallible = writeln!(text, "{}", output.alarming(&line));
+    }
+}
+
+fn copying_stopped(text: &mut String, stopped: &[StoppedReport], output: &Output) {
+    for StoppedReport { slice, route, since, status } in stopped {
+        let line = format!("copying stopped since {}: {} of {}", short(since), cut(route), cut(slice));
+        let why = format!("  a copied write was answered {status} without X-Shadow-Mode: rollback");
+        let _infallible = writeln!(text, "{}\n{why}", output.alarming(&line));
     }
 }
 
@@ -249,6 +259,12 @@ mod tests {
             },
             unmatched: UnmatchedReport { policy: "legacy".to_owned(), traffic: TrafficReport::default() },
             slices: vec![slice_report("a-slice-with-a-very-long-name", 1_234_567, 12)],
+            copying_stopped: vec![StoppedReport {
+                slice: "payments".to_owned(),
+                route: "POST /payments".to_owned(),
+                since: "2026-01-01T00:01:00.000Z".to_owned(),
+                status: 201,
+            }],
             upstreams: Vec::new(),
         }
     }
@@ -270,6 +286,7 @@ mod tests {
             "waits for a restart: server.listen",
             "overdue since 2020-01-01",
             "a-slice-with-a-very…",
+            "POST /payments of payments\n  a copied write was answered 201 without X-Shadow-Mode: rollback\n",
         ] {
             assert!(text.contains(wanted), "{wanted} is missing in:\n{text}");
         }
