@@ -10,22 +10,39 @@
 //! | `reply` | the order: transport, status, headers, cookies, body |
 //! | `json` | JSON bodies, structurally |
 //! | `value`, `instant` | single values: texts, numbers, points in time |
+//! | `coding`, `charset`, `media` | what a body is, whatever it was packed and written in |
+//! | `fields`, `headers`, `cookies`, `dates` | header fields, and what means the same |
+//! | `body` | as what two bodies are compared |
+//! | `markup`, `form`, `text` | HTML and XML by their tree, forms by their pairs, text by line |
 //! | `rules` | which `ignore` or `accept` hides a difference |
 //! | `findings` | collecting differences within bounds, one per signature |
 //! | `path`, `kind`, `class`, `relation`, `signature` | what a difference is made of |
 
+mod body;
+mod charset;
 mod class;
+mod coding;
+mod cookies;
+mod dates;
+mod fields;
 mod findings;
 #[cfg(test)]
 mod fixture;
+mod form;
+mod headers;
 mod instant;
 mod json;
 mod kind;
+mod markup;
+mod media;
 mod path;
 mod relation;
 mod reply;
 mod rules;
 mod signature;
+#[cfg(test)]
+mod testing;
+mod text;
 mod value;
 
 use bytes::Bytes;

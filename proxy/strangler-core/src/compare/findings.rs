@@ -73,6 +73,24 @@ impl<'a> Findings<'a> {
         slot
     }
 
+    /// Adds what was collected apart, after what is here. No signature is in both: they are of different parts
+    /// of a reply.
+    pub(super) fn append(&mut self, later: Findings<'a>) {
+        let Comparison { differences, hidden, dropped, hidden_dropped } = later.comparison;
+        for finding in differences.into_iter().chain(hidden) {
+            let counts = finding.verdict.counts();
+            let comparison = &mut self.comparison;
+            let list = if counts { &mut comparison.differences } else { &mut comparison.hidden };
+            if list.len() < MOST_FINDINGS {
+                list.push(finding);
+            } else {
+                self.again(if counts { Slot::Dropped } else { Slot::HiddenDropped });
+            }
+        }
+        self.comparison.dropped = self.comparison.dropped.saturating_add(dropped);
+        self.comparison.hidden_dropped = self.comparison.hidden_dropped.saturating_add(hidden_dropped);
+    }
+
     /// Counts another difference like one that was added.
     pub(super) fn again(&mut self, slot: Slot) {
         let comparison = &mut self.comparison;
