@@ -250,8 +250,7 @@ impl Signatures {
             }
         }
         for (index, entry) in merged {
-            let rule = entry.by_text.or(entry.last_rule);
-            let member = self.rest(rule, entry.first);
+            let member = self.rest(entry.last_rule, entry.first);
             if let Some(rest) = self.entries.get_mut(member as usize) {
                 rest.requests = rest.requests.saturating_add(entry.requests);
                 rest.times = rest.times.saturating_add(entry.times);

@@ -92,6 +92,11 @@ fn a_new_version_begins_an_epoch_and_the_first_does_not() {
     assert_eq!(world.accounts()[0], 1, "the answer that told it counts");
     world.compared(ONE, &[]);
     assert_eq!(world.accounts()[0], 2, "an answer without a version counts");
+    let before = world.now.checked_sub(SignedDuration::from_secs(1)).unwrap();
+    let overtaken = Observation { at: before, ..versioned(&mut world, "1.1") };
+    assert_eq!(world.ledger.observe(&overtaken), Noted::Counted, "an answer of this version that came first");
+    let old = Observation { at: before, ..world.observation(LIST, &[]) };
+    assert_eq!(world.ledger.observe(&old), Noted::Late, "of which version, nobody knows");
 }
 
 #[test]

@@ -141,6 +141,11 @@ impl World {
         report::build(&self.ledger, &self.snapshot, None, self.now).unwrap()
     }
 
+    /// Whether the report shows any eligible request.
+    pub(super) fn accounts_shown(&self) -> bool {
+        self.report().slices[0].accounts.eligible > 0
+    }
+
     /// Match, mismatch, ignored and not compared.
     pub(super) fn accounts(&self) -> [u64; 4] {
         let report = self.report();
