@@ -4,6 +4,7 @@
 //! the proxy's.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod corpus;
 mod differ;
 mod engine;
 mod requests;

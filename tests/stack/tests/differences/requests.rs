@@ -39,7 +39,7 @@ impl Request {
         Self::new(Role::ProductService, "POST /products/search", "POST", "/products/search", &rest)
     }
 
-    fn with_token(service: Role, route: &'static str, path: &str, token: &str) -> Self {
+    pub(crate) fn with_token(service: Role, route: &'static str, path: &str, token: &str) -> Self {
         Self::new(service, route, "GET", path, &format!("Authorization: {token}\r\n"))
     }
 }
