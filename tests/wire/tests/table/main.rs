@@ -15,12 +15,17 @@ mod answers;
 mod connections;
 mod exchange;
 mod headers;
+mod interim;
 mod limits;
+mod pieces;
 mod request_framing;
 mod request_syntax;
 mod response;
 mod setups;
+mod spelling;
 mod target;
+mod trailers;
+mod uploads;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -42,6 +47,11 @@ fn table() -> Vec<Case> {
     cases.extend(connections::cases());
     cases.extend(limits::cases());
     cases.extend(answers::cases());
+    cases.extend(trailers::cases());
+    cases.extend(interim::cases());
+    cases.extend(spelling::cases());
+    cases.extend(pieces::cases());
+    cases.extend(uploads::cases());
     cases
 }
 
