@@ -161,9 +161,18 @@ pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<(String, Vec<(S
 }
 
 fn read_answer(reader: &mut BufReader<TcpStream>, method: &str) -> io::Result<(Answer, bool)> {
-    let (line, headers) = read_head(reader)?;
-    let status: u16 =
-        line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    let (status, headers) = loop {
+        let (line, headers) = read_head(reader)?;
+        let status: u16 = line
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .ok_or(io::ErrorKind::InvalidData)?;
+        // Informational responses come before the answer.
+        if status >= 200 || status == 101 {
+            break (status, headers);
+        }
+    };
     let mut answer = Answer { status, headers, body: Vec::new() };
     let mut may_keep = !answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     let has_body = method != "HEAD" && status >= 200 && status != 204 && status != 304;
