@@ -5,11 +5,11 @@
 //! [`crate::server`] and [`crate::upstream`]).
 //!
 //! Reading order: `inbound` (what may be routed), `outbound` (what the upstream is sent), `attempt` (to whom,
-//! and how often), `outcome` (what the client gets), `body` (how it gets there).
+//! and how often), `upload` (the client's body), `outcome` (what the client gets), `relay` (how it gets there).
 
 mod answer;
 mod attempt;
-mod body;
+mod deadline;
 mod error;
 mod forwarded;
 #[cfg(any(test, fuzzing))]
@@ -21,160 +21,259 @@ pub(crate) mod local;
 mod location;
 mod outbound;
 mod outcome;
+mod pace;
 mod record;
-mod rewrite;
+mod relay;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tunnel;
+mod upload;
 
-use std::convert::Infallible;
+use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT, EXPECT, HOST};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, request};
-use hyper::body::{Body as _, Incoming};
-use strangler_core::routing::{Facts, RequestView, Verdict, decide};
+use strangler_core::routing::{Facts, Refusal, RequestView, Verdict, decide};
 use strangler_core::words::Owner;
 
+use crate::http1::chunked::TrailerLimits;
+use crate::http1::{Framing, Known, RequestHead, Version};
 use crate::telemetry::Limit;
-use crate::upstream::upload::{Gate, RequestBody, Upload, UploadFault, UploadLimits};
-pub(crate) use body::AnswerBody;
+pub(crate) use deadline::Deadline;
 use error::{ForwardError, Side};
 use inbound::Checked;
-use local::{Client, Pin};
-use outbound::Plan;
+use local::{Client, Pin, Session};
+use outbound::{Passing, Plan, split_target};
+use outcome::{Downstream, Follows};
 use record::Record;
+use relay::Relayed;
 pub(crate) use tunnel::Tunnel;
+use upload::{Upload, UploadFault, UploadLimits};
 
-/// Answers one request of a client. Dropping the future means that the client left: the exchange with the
-/// upstream is cut at once.
-///
-/// What needs no waiting is done before the future is made, so that the future stays small.
-pub(crate) fn serve(
-    client: Rc<Client>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> {
+/// How long a client may take to take an answer of the proxy's own.
+const OWN_ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What becomes of a client's connection after one request.
+pub(crate) enum Next {
+    /// Another request may follow.
+    Request,
+    /// It is closed: the client has its answer.
+    Close,
+    /// It is closed once the client, which may still be sending, had time to read its answer.
+    Linger,
+    /// It is reset: its end would look like the clean end of an answer that broke off.
+    Reset,
+    /// It belongs to another protocol.
+    Tunnel(Box<Tunnel>),
+}
+
+/// Why a head could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// It is not HTTP.
+    Malformed,
+    /// More lines than allowed.
+    TooManyLines,
+    /// The head is beyond its limit before it is whole.
+    HeadTooLarge,
+    /// The request line is.
+    TargetTooLong,
+    /// It did not come in time.
+    TooLate,
+}
+
+/// Answers one request of a client. Dropping the future cuts the exchange with the upstream at once.
+pub(crate) async fn serve(session: &mut Session, request: &mut RequestHead, pipelined: bool) -> Next {
     let now = Instant::now();
-    client.begin(now);
+    let client = Rc::clone(&session.client);
     let pin = client.local.pin();
-    let (head, body) = request.into_parts();
-    let mut record = Record::new(&client, &pin, now, &head);
-    let accept = head.headers.get(ACCEPT).cloned();
-    let has_body = !body.is_end_stream();
-    let mut prepared = prepare(&client, &pin, head, body, &mut record);
-    async move {
-        let outcome = match &mut prepared {
-            Ok(Prepared::AboutProxy) => return Ok(answer::options(record)),
-            Ok(Prepared::Forward(outbound)) => relay(&client, &pin, outbound, &mut record).await,
-            Err(error) => Err(*error),
-        };
-        let error = match outcome {
-            Ok(exchange) => return Ok(exchange.into_response(record)),
-            Err(error) => error,
-        };
-        let unread = has_body && !record.upload.as_ref().is_some_and(|upload| upload.finished.get());
-        // After a request that broke a rule nothing on its connection is trusted.
-        let broken = error.side() == Side::Client && !matches!(error, ForwardError::Refused(_));
-        let mut response = answer::refuse(error, answer::Format::of(accept.as_ref()), record);
-        if unread || broken {
-            client.unread.set(true);
-            answer::close(&mut response);
+    let mut record = Record::new(&client, &pin, now, request);
+    record.pipelined = pipelined;
+    let mut downstream = Downstream { version: request.version, persistent: stays_open(request) };
+    let format = answer::Format::of(request.fields.get(Known::Accept));
+    let framing = inbound::framing(request);
+    let mut upload = None;
+    let outcome = match prepare(&client, &pin, request, framing, &mut record) {
+        Ok(Prepared::AboutProxy) => {
+            let has_body = framing != Ok(Framing::None);
+            let downstream = Downstream { persistent: downstream.persistent && !has_body, ..downstream };
+            answer::options(downstream, &mut record, &mut session.wire);
+            return finish_own(session, downstream, has_body, record).await;
         }
-        Ok(response)
+        Ok(Prepared::Forward(plan, body)) => {
+            upload = body;
+            let answered = attempt::exchange(session, &pin, &plan, request, &mut upload, &mut record).await;
+            record.bytes_in = upload.as_ref().map_or(0, Upload::received);
+            downstream.persistent &= !client.local.draining.get();
+            answered.and_then(|answered| {
+                outcome::accept(answered, &pin, &plan, upload.as_mut(), downstream, &mut record)
+            })
+        }
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok((head, Follows::Tunnel(lease))) => {
+            head.write(session.wire.outbox());
+            if flush(session).await {
+                Next::Tunnel(Box::new(Tunnel::new(lease, record)))
+            } else {
+                Next::Close
+            }
+        }
+        Ok((head, Follows::Body(relay))) => {
+            head.write(session.wire.outbox());
+            client.local.recycle_response(head);
+            relay_body(session, relay, &mut upload, record).await
+        }
+        Err(error) => {
+            let unread = match &upload {
+                Some(upload) => !upload.is_finished(),
+                None => !matches!(framing, Ok(Framing::None | Framing::Length(0))),
+            };
+            // After a request that broke a rule nothing on its connection is trusted.
+            let broken = error.side() == Side::Client && !matches!(error, ForwardError::Refused(_));
+            let persistent = downstream.persistent && !unread && !broken;
+            if error == ForwardError::ClientGone {
+                record.client_gone();
+                return Next::Close;
+            }
+            let downstream = Downstream { persistent, ..downstream };
+            answer::refuse(error, format, downstream, &mut record, &mut session.wire);
+            finish_own(session, downstream, unread || broken, record).await
+        }
     }
 }
 
-/// Counts and logs a request whose head the codec refused before anybody here saw it.
-pub(crate) fn refused_by_codec(client: &Rc<Client>, status: StatusCode) {
+/// Answers what is not a request, as far as it can be read.
+pub(crate) async fn refuse(session: &mut Session, why: Unreadable) -> Next {
+    let client = Rc::clone(&session.client);
     let pin = client.local.pin();
-    let head = Request::new(()).into_parts().0;
-    let mut record = Record::new(client, &pin, Instant::now(), &head);
-    record.answered_by_proxy(status, Some("http_request_error"));
+    let mut record = Record::new(&client, &pin, Instant::now(), &RequestHead::default());
+    record.request_id = pin.snapshot.server.request_id.then(identity::new_id);
+    let error = match why {
+        Unreadable::Malformed => ForwardError::BadRequest("The request is not valid HTTP."),
+        Unreadable::TooManyLines => ForwardError::HeadersTooLarge(Limit::Headers),
+        Unreadable::HeadTooLarge => ForwardError::HeadersTooLarge(Limit::HeaderBytes),
+        Unreadable::TargetTooLong => ForwardError::TargetTooLong,
+        Unreadable::TooLate => ForwardError::HeadTimeout,
+    };
+    let downstream = Downstream { version: Version::Http11, persistent: false };
+    answer::refuse(error, answer::Format::Text, downstream, &mut record, &mut session.wire);
+    finish_own(session, downstream, true, record).await
+}
+
+/// Whether another request may follow, as far as the client says (RFC 9112, 9.3).
+fn stays_open(request: &RequestHead) -> bool {
+    if !request.fields.contains(Known::Connection) {
+        return request.version == Version::Http11;
+    }
+    let says = |option| hop::connection_says(&request.fields, option);
+    !says(b"close") && (request.version == Version::Http11 || says(b"keep-alive"))
+}
+
+/// Sends what waits; whether that worked in time.
+async fn flush(session: &mut Session) -> bool {
+    let until = Instant::now() + OWN_ANSWER_PATIENCE;
+    poll_fn(|cx| match session.wire.poll_flush(cx) {
+        Poll::Ready(outcome) => Poll::Ready(outcome.is_ok()),
+        Poll::Pending => session.deadline.poll(cx, until).map(|()| false),
+    })
+    .await
+}
+
+/// Sends an answer of the proxy's own.
+async fn finish_own(session: &mut Session, downstream: Downstream, unread: bool, mut record: Record) -> Next {
+    if !flush(session).await {
+        record.client_gone();
+        return Next::Close;
+    }
     record.complete();
+    match (downstream.persistent, unread) {
+        (_, true) => Next::Linger,
+        (true, false) => Next::Request,
+        (false, false) => Next::Close,
+    }
+}
+
+/// Sends an upstream's answer.
+async fn relay_body(
+    session: &mut Session,
+    mut relay: relay::Relay,
+    upload: &mut Option<Upload>,
+    mut record: Record,
+) -> Next {
+    let relayed = poll_fn(|cx| relay.poll(cx, session, upload)).await;
+    record.bytes_out = relay.bytes();
+    record.bytes_in = upload.as_ref().map_or(0, Upload::received);
+    relayed.note(&mut record);
+    let unread = upload.as_ref().is_some_and(|upload| !upload.is_finished());
+    match relayed {
+        Relayed::Complete if unread => Next::Linger,
+        Relayed::Complete if relay.persistent => Next::Request,
+        Relayed::Complete | Relayed::ClientGone => Next::Close,
+        Relayed::Broken(_) if relay.ends_connection => Next::Reset,
+        Relayed::Broken(_) => {
+            // What came before is the client's; no end follows it.
+            if flush(session).await { Next::Close } else { Next::Reset }
+        }
+    }
 }
 
 /// What is to be done with a request that was not refused.
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and is not moved")]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Prepared {
-    Forward(Outbound),
+    Forward(Plan, Option<Upload>),
     AboutProxy,
-}
-
-/// A request on its way to an upstream.
-struct Outbound {
-    plan: Plan,
-    /// `None` while it is being sent.
-    request: Option<Request<RequestBody>>,
-    gate: Option<Arc<Gate>>,
 }
 
 fn prepare(
     client: &Rc<Client>,
     pin: &Pin,
-    mut head: request::Parts,
-    body: Incoming,
+    head: &mut RequestHead,
+    framing: Result<Framing, ForwardError>,
     record: &mut Record,
 ) -> Result<Prepared, ForwardError> {
     let settings = &pin.snapshot.server;
     // Measured before the proxy adds a line of its own.
-    let sizes = inbound::check_sizes(&head, &pin.snapshot.limits);
-    record.request_id = identity::request_id(&mut head.headers, settings.request_id);
+    let sizes = inbound::check_sizes(head, &pin.snapshot.limits);
+    record.request_id = identity::request_id(&mut head.fields, settings.request_id);
     sizes?;
-    if client.had_fragment() {
-        return Err(ForwardError::BadRequest("The request target has a fragment."));
-    }
-    let checked = inbound::check(&mut head)?;
-    record.host = head.headers.get(HOST).cloned();
+    let framing = framing?;
+    let checked = inbound::check(head)?;
+    record.host = inbound::host(&head.fields).into();
     if checked == Checked::AboutProxy {
         return Ok(Prepared::AboutProxy);
     }
-    let (client_ip, trust) = forwarded::client_ip(&head.headers, client.peer, &settings.trusted_proxies);
+    let (client_ip, trust) = forwarded::client_ip(&head.fields, client.peer, &settings.trusted_proxies);
     record.client_ip = client_ip;
-    let mut plan = Plan::new(decision(client, pin, &head, record)?, trust);
-    outbound::prepare(&mut head, client, pin, &mut plan)?;
-    if body.size_hint().exact().is_some_and(|length| pin.snapshot.limits.body.is_some_and(|max| length > max))
+    let mut plan = Plan::new(decision(client, pin, head, record)?, trust);
+    let upload = upload(pin, head, framing);
+    let passing = Passing { via: &client.local.via, peer: &client.peer_text };
+    outbound::prepare(head, passing, &pin.snapshot, &mut plan)?;
+    if let Framing::Length(length) = framing
+        && pin.snapshot.limits.body.is_some_and(|max| length > max)
     {
         return Err(ForwardError::Upload(UploadFault::TooLarge));
     }
-    let (body, gate) = upload(pin, &head, body, record);
-    let mut request = Request::from_parts(head, body);
-    if let Some(gate) = &gate {
-        let gate = Arc::clone(gate);
-        hyper::ext::on_informational(&mut request, move |response| {
-            if response.status() == StatusCode::CONTINUE {
-                gate.open();
-            }
-        });
-    }
-    Ok(Prepared::Forward(Outbound { plan, request: Some(request), gate }))
-}
-
-async fn relay(
-    client: &Rc<Client>,
-    pin: &Pin,
-    outbound: &mut Outbound,
-    record: &mut Record,
-) -> Result<outcome::Exchange, ForwardError> {
-    let Outbound { plan, request, gate } = outbound;
-    let answered = attempt::exchange(client, pin, plan, request, record).await?;
-    outcome::accept(answered, pin, plan, gate.as_deref(), record)
+    Ok(Prepared::Forward(plan, upload))
 }
 
 /// Where the request goes.
 fn decision(
     client: &Rc<Client>,
     pin: &Pin,
-    head: &request::Parts,
+    head: &RequestHead,
     record: &mut Record,
 ) -> Result<outbound::Decided, ForwardError> {
+    let target = head.target_text();
+    let (path, query) = split_target(&target);
     let view = RequestView {
         method: head.method.as_str(),
-        host: head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
-        path: head.uri.path(),
-        query: head.uri.query(),
-        headers: &head.headers,
+        host: inbound::host(&head.fields),
+        path,
+        query,
+        headers: &head.fields,
         client_ip: Some(record.client_ip),
     };
     let decision = decide(&pin.snapshot, &view, Facts::NONE);
@@ -182,8 +281,8 @@ fn decision(
     if let (Some(_), Some(slice)) = (decision.near_miss, decision.slice) {
         recorder.near_miss(&pin.snapshot.slice(slice).name);
     }
-    let ambiguous = decision.reported.is_some()
-        || matches!(decision.verdict, Verdict::Refuse(strangler_core::routing::Refusal::AmbiguousPath(_)));
+    let ambiguous =
+        decision.reported.is_some() || matches!(decision.verdict, Verdict::Refuse(Refusal::AmbiguousPath(_)));
     if ambiguous {
         recorder.limit(Limit::Strictness);
     }
@@ -202,32 +301,18 @@ fn decision(
     }
 }
 
-/// The request's body towards the upstream, held back where the client waits to be asked for it.
-fn upload(
-    pin: &Pin,
-    head: &request::Parts,
-    body: Incoming,
-    record: &mut Record,
-) -> (RequestBody, Option<Arc<Gate>>) {
-    if body.is_end_stream() {
-        return (RequestBody::Empty, None);
+/// The request's body towards the upstream, held back where the client waits to be asked for it
+/// (RFC 9110, 10.1.1: ignored on HTTP/1.0).
+fn upload(pin: &Pin, head: &RequestHead, framing: Framing) -> Option<Upload> {
+    if matches!(framing, Framing::None | Framing::Length(0)) {
+        return None;
     }
     let limits = &pin.snapshot.limits;
-    let limits = UploadLimits {
-        bytes: limits.body,
-        trailer_lines: limits.headers,
-        trailer_bytes: limits.header_bytes,
-        pause: limits.body_timeout,
-        rate: limits.body_rate,
-    };
-    let gate = expects_continue(&head.headers, record.version).then(Arc::default);
-    let upload = Upload::new(body, limits, gate.clone());
-    record.upload = Some(upload.progress());
-    (RequestBody::Upload(upload), gate)
-}
-
-/// RFC 9110, 10.1.1: ignored on HTTP/1.0.
-fn expects_continue(headers: &HeaderMap, version: Version) -> bool {
-    let expects = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"100-continue");
-    version != Version::HTTP_10 && headers.get(EXPECT).is_some_and(expects)
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let trailers = TrailerLimits { lines: size(limits.headers.into()), bytes: size(limits.header_bytes) };
+    let limits =
+        UploadLimits { bytes: limits.body, trailers, pause: limits.body_timeout, rate: limits.body_rate };
+    let expects = head.version == Version::Http11
+        && head.fields.get(Known::Expect).is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
+    Upload::new(framing, limits, expects, Instant::now())
 }

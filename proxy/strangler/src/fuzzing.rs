@@ -3,37 +3,29 @@
 //! Compiled for tests, which replay the kept corpus, and for the fuzzer. Owns the list of properties and the
 //! reading of a head from text; refuses the properties themselves, which stand beside the code they are about.
 
-use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
+use crate::http1::RequestHead;
 
 pub use crate::admin::fuzzing::admin;
 pub use crate::forward::fuzzing::{answer, request};
+pub use crate::http1::fuzzing::message;
 
 /// A property over any bytes.
 pub type Target = fn(&[u8]);
 
 /// Every property of this crate, by the name of its corpus.
-pub const TARGETS: &[(&str, Target)] = &[("admin", admin), ("answer", answer), ("request", request)];
+pub const TARGETS: &[(&str, Target)] =
+    &[("admin", admin), ("answer", answer), ("message", message), ("request", request)];
 
-/// A head as hyper would parse it, and what follows the empty line: `METHOD TARGET VERSION`, then header lines.
-/// `None` where hyper would refuse it.
-pub(crate) fn head(bytes: &[u8]) -> Option<(Parts, &[u8])> {
-    let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
-    let (head, body) = bytes.split_at(end);
-    let mut lines = head.split(|byte| *byte == b'\n');
-    let mut words = lines.next()?.split(|byte| *byte == b' ');
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = Method::from_bytes(words.next()?).ok()?;
-    parts.uri = Uri::try_from(words.next()?).ok()?;
-    parts.version = if words.next() == Some(b"HTTP/1.0") { Version::HTTP_10 } else { Version::HTTP_11 };
-    for line in lines.take(64) {
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        let (name, value) = line.split_at(colon);
-        let name = HeaderName::from_bytes(name).ok()?;
-        let value = HeaderValue::from_bytes(value.get(1..)?.trim_ascii()).ok()?;
-        parts.headers.append(name, value);
-    }
-    Some((parts, body.trim_ascii()))
+/// Lines of a head, as many as a client may send.
+const MAX_LINES: usize = 64;
+
+/// A head as a client sends it, and what follows the empty line; lines may end in a bare LF. `None` where it is
+/// refused.
+pub(crate) fn head(bytes: &[u8]) -> Option<(RequestHead, &[u8])> {
+    let whole = [bytes, b"\n\n"].concat();
+    let mut head = RequestHead::default();
+    let length = head.parse(&whole, MAX_LINES).ok()??;
+    Some((head, bytes.get(length..).unwrap_or_default().trim_ascii()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! | [`server`] | listeners, client connections, limits, drain |
 //! | [`forward`] | one request end to end |
 //! | [`upstream`] | endpoints, per-thread connection pools, balancing |
+//! | `http1` | HTTP/1.1 as bytes, for both sides |
 //! | [`shadow`] | copies of requests: capture, budget, sending, comparing |
 //! | [`live`] | the one snapshot everybody reads; watch and reload |
 //! | [`telemetry`] | metrics and the access log |
@@ -24,6 +25,7 @@ pub mod forward;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod http1;
 pub mod live;
 pub mod server;
 pub mod shadow;

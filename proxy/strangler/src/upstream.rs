@@ -5,11 +5,8 @@
 
 pub(crate) mod balance;
 pub(crate) mod connect;
-pub(crate) mod http1;
-mod pace;
+pub(crate) mod connection;
 pub(crate) mod pool;
 pub mod state;
-pub(crate) mod stream;
-pub(crate) mod upload;
 
 pub use state::{EndpointState, UpstreamState};

@@ -2,13 +2,12 @@
 
 use std::net::IpAddr;
 
-use http::Method;
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::{api, guard};
 use crate::explain::ExplainRequest;
-use crate::fuzzing::head;
 
 const HOSTS: &str = "admin.shop.example";
 
@@ -61,4 +60,25 @@ fn asked_by_no_other_site(parts: &Parts) {
         let origin = origin.to_str().unwrap_or_default();
         assert!(origin.starts_with("http://"), "{origin:?}");
     }
+}
+
+/// A head as the admin listener's codec would parse it, and what follows the empty line: `METHOD TARGET VERSION`,
+/// then header lines. `None` where it would be refused.
+fn head(bytes: &[u8]) -> Option<(Parts, &[u8])> {
+    let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
+    let (head, body) = bytes.split_at(end);
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let mut words = lines.next()?.split(|byte| *byte == b' ');
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = Method::from_bytes(words.next()?).ok()?;
+    parts.uri = Uri::try_from(words.next()?).ok()?;
+    parts.version = if words.next() == Some(b"HTTP/1.0") { Version::HTTP_10 } else { Version::HTTP_11 };
+    for line in lines.take(64) {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (name, value) = line.split_at(colon);
+        let name = HeaderName::from_bytes(name).ok()?;
+        let value = HeaderValue::from_bytes(value.get(1..)?.trim_ascii()).ok()?;
+        parts.headers.append(name, value);
+    }
+    Some((parts, body.trim_ascii()))
 }

@@ -1,20 +1,17 @@
 //! Answers that the proxy makes itself: short, in the client's format, with a request id.
 
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{Method, StatusCode};
 
-use super::body::AnswerBody;
 use super::error::ForwardError;
-use super::identity::X_REQUEST_ID;
+use super::outcome::Downstream;
 use super::record::Record;
-
-static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+use crate::http1::{Known, ResponseHead, Version, Wire};
 
 /// Methods of `Allow` where CONNECT and TRACE are refused.
-const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Seconds after which a client may ask a busy upstream again.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+const RETRY_AFTER_SECONDS: &[u8] = b"1";
 
 /// What the client reads best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +23,10 @@ pub(crate) enum Format {
 
 impl Format {
     /// By `Accept`, q-values respected; text where nothing is said.
-    pub(crate) fn of(accept: Option<&HeaderValue>) -> Format {
+    pub(crate) fn of(accept: Option<&[u8]>) -> Format {
         let mut best = (Format::Text, 0u16);
-        if let Some(line) = accept {
-            for range in line.to_str().unwrap_or_default().split(',') {
+        if let Some(line) = accept.and_then(|line| std::str::from_utf8(line).ok()) {
+            for range in line.split(',') {
                 let mut parts = range.split(';').map(str::trim);
                 let format = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
                     "text/html" | "application/xhtml+xml" => Format::Html,
@@ -62,63 +59,70 @@ fn thousandths(q: f32) -> u16 {
     weight
 }
 
-/// The answer to a request that could not be forwarded.
-pub(crate) fn refuse(error: ForwardError, format: Format, mut record: Record) -> Response<AnswerBody> {
+/// Answers a request that could not be forwarded.
+pub(crate) fn refuse(
+    error: ForwardError,
+    format: Format,
+    downstream: Downstream,
+    record: &mut Record,
+    wire: &mut Wire,
+) {
     let status = error.status();
     if let Some(limit) = error.limit() {
         record.client().local.recorder.limit(limit);
     }
-    let text = render(status, error, format, record.request_id.as_ref());
-    let mut response = Response::new(AnswerBody::Empty);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
+    let text = render(status, error, format, record.request_id.as_deref());
+    let mut head = ResponseHead { status: status.as_u16(), ..ResponseHead::default() };
+    head.reason.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    let fields = &mut head.fields;
     let kind = match format {
         Format::Json => "application/json",
         Format::Html => "text/html; charset=utf-8",
         Format::Text => "text/plain; charset=utf-8",
     };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
-    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(value) = HeaderValue::try_from(format!("strangler; error={}", error.proxy_status())) {
-        headers.insert(PROXY_STATUS.clone(), value);
-    }
+    fields.append(b"content-type", kind.as_bytes());
+    fields.append(b"content-length", text.len().to_string().as_bytes());
+    fields.append(b"cache-control", b"no-store");
+    fields.append(b"proxy-status", format!("strangler; error={}", error.proxy_status()).as_bytes());
     if let Some(id) = &record.request_id {
-        headers.insert(X_REQUEST_ID.clone(), id.clone());
+        fields.add(Known::XRequestId, id.as_bytes());
     }
     if error == ForwardError::MethodNotAllowed {
-        headers.insert(ALLOW, ALLOWED);
+        fields.append(b"allow", ALLOWED);
     }
     if error.is_passing() {
-        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        fields.append(b"retry-after", RETRY_AFTER_SECONDS);
     }
-    record.answered_by_proxy(status, Some(error.proxy_status()));
-    if error == ForwardError::ClientGone {
-        record.client_gone();
+    record.answered_by_proxy(status.as_u16(), Some(error.proxy_status()));
+    give(head, text.as_bytes(), downstream, record, wire);
+}
+
+/// Answers `OPTIONS *`, which asks about the proxy and not about a resource (RFC 9110, 9.3.7).
+pub(crate) fn options(downstream: Downstream, record: &mut Record, wire: &mut Wire) {
+    let mut head = ResponseHead { status: 200, reason: b"OK".to_vec(), ..ResponseHead::default() };
+    head.fields.append(b"allow", ALLOWED);
+    head.fields.append(b"content-length", b"0");
+    record.answered_by_proxy(200, None);
+    give(head, b"", downstream, record, wire);
+}
+
+fn give(mut head: ResponseHead, text: &[u8], downstream: Downstream, record: &mut Record, wire: &mut Wire) {
+    if !downstream.persistent {
+        head.fields.add(Known::Connection, b"close");
+    } else if downstream.version == Version::Http10 {
+        head.fields.add(Known::Connection, b"keep-alive");
     }
-    *response.body_mut() = AnswerBody::made(text.into(), record);
-    response
+    head.write(wire.outbox());
+    if record.method != Method::HEAD {
+        wire.outbox().extend_from_slice(text);
+        record.bytes_out = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    }
 }
 
-/// The answer to `OPTIONS *`, which asks about the proxy and not about a resource (RFC 9110, 9.3.7).
-pub(crate) fn options(mut record: Record) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::Empty);
-    response.headers_mut().insert(ALLOW, ALLOWED);
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    record.answered_by_proxy(StatusCode::OK, None);
-    *response.body_mut() = AnswerBody::made(bytes::Bytes::new(), record);
-    response
-}
-
-/// Marks a response as the connection's last.
-pub(crate) fn close(response: &mut Response<AnswerBody>) {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-}
-
-fn render(status: StatusCode, error: ForwardError, format: Format, id: Option<&HeaderValue>) -> String {
+fn render(status: StatusCode, error: ForwardError, format: Format, id: Option<&str>) -> String {
     let reason = status.canonical_reason().unwrap_or_default();
     let sentence = error.sentence();
-    let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let id = id.unwrap_or_default();
     match format {
         Format::Json => {
             let value = serde_json::json!({
@@ -149,7 +153,7 @@ mod tests {
     use super::Format;
 
     fn check(accept: &str, expected: Format) {
-        assert_eq!(Format::of(Some(&accept.parse().unwrap())), expected, "{accept}");
+        assert_eq!(Format::of(Some(accept.as_bytes())), expected, "{accept}");
     }
 
     #[test]

@@ -1,48 +1,80 @@
 //! To which endpoint a request is sent, and whether it may be sent again.
 //!
 //! Invariant: an unsafe request is never sent again once a byte of it may have reached an application. Only
-//! three things lead to another try: nobody listened, the codec had not written a byte, or a kept-alive
-//! connection was found closed before any byte of the answer to a safe request without a body.
+//! three things lead to another try: nobody listened, not a byte had been written, or a kept-alive connection
+//! was found closed before any byte of the answer to a safe request without a body.
 
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::header::HOST;
-use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
 use strangler_core::snapshot::{HostPolicy, Timeouts, Upstream};
-use strangler_core::words::Effect;
+use strangler_core::words::{Effect, UpstreamId};
 
-use super::body::InFlight;
 use super::error::{ForwardError, Retry};
-use super::local::Client;
-use super::local::Pin as Pinned;
+use super::hop;
+use super::local::{Pin, Presence, Session};
 use super::outbound::Plan;
 use super::record::Record;
+use super::upload::{Progress, Upload};
+use crate::http1::{Known, RequestHead, ResponseHead, Version, Wire};
 use crate::telemetry::Limit;
 use crate::upstream::connect::connect;
-use crate::upstream::http1::{Connection, SendError, SendErrorKind};
-use crate::upstream::stream::Stream;
-use crate::upstream::upload::{RequestBody, UploadProgress};
+use crate::upstream::connection::{AnswerFault, Connection};
+use crate::upstream::pool::Look;
 use crate::upstream::{EndpointState, balance};
 
 /// How often a request that waits for a place under `max_connections` looks for one.
 const STARVED_LOOK: Duration = Duration::from_millis(2);
 
+/// Informational responses that one request may have.
+const MAX_INFORMATIONAL: u32 = 100;
+
+/// What a client that waits for it is told when the body is wanted.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// An upstream's answer, as it came.
 pub(crate) struct Answered {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) head: Box<ResponseHead>,
     pub(crate) connection: Connection,
     pub(crate) in_flight: InFlight,
-    pub(crate) local: Rc<super::local::Local>,
+}
+
+/// A request in flight at an endpoint, as counted over all threads.
+pub(crate) struct InFlight {
+    pin: Pin,
+    upstream: UpstreamId,
+    endpoint: usize,
+}
+
+impl InFlight {
+    fn new(pin: &Pin, upstream: UpstreamId, endpoint: usize) -> InFlight {
+        let in_flight = InFlight { pin: Rc::clone(pin), upstream, endpoint };
+        if let Some(state) = in_flight.state() {
+            state.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
+        in_flight
+    }
+
+    /// The endpoint.
+    pub(crate) fn state(&self) -> Option<&Arc<EndpointState>> {
+        self.pin.upstream(self.upstream).endpoints.get(self.endpoint)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some(state) = self.state() {
+            state.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What the tries of one request share.
 struct Tries<'a> {
-    client: &'a Client,
     upstream: &'a Upstream,
     timeouts: Timeouts,
     left: u32,
@@ -52,6 +84,7 @@ struct Tries<'a> {
     replayable: bool,
     /// No idle connection is trusted any more.
     fresh_only: bool,
+    look: Look,
 }
 
 /// Sends a request until there is an answer, or no try is left.
@@ -60,10 +93,11 @@ struct Tries<'a> {
 ///
 /// Why there is no answer.
 pub(crate) async fn exchange(
-    client: &Client,
-    pin: &Pinned,
+    session: &mut Session,
+    pin: &Pin,
     plan: &Plan,
-    request: &mut Option<Request<RequestBody>>,
+    request: &mut RequestHead,
+    upload: &mut Option<Upload>,
     record: &mut Record,
 ) -> Result<Answered, ForwardError> {
     let upstream = &**pin.snapshot.upstream(plan.decided.upstream);
@@ -72,185 +106,165 @@ pub(crate) async fn exchange(
         return Err(ForwardError::Busy);
     }
     let mut tries = Tries {
-        client,
         upstream,
         timeouts: plan.timeouts(pin, upstream),
         left: upstream.retry_attempts,
         failed: None,
-        replayable: !plan.unsafe_request
-            && matches!(request.as_ref().map(Request::body), Some(RequestBody::Empty)),
+        replayable: !plan.unsafe_request && upload.is_none(),
         fresh_only: false,
+        look: if record.pipelined { Look::Socket } else { Look::Reactor },
     };
+    let mut head = session.client.local.response_head();
     loop {
         let at = balance::choose(state, upstream.balance, tries.failed);
         let endpoint = state.endpoints.get(at).ok_or(ForwardError::ConnectFailed)?;
         record.endpoint = Some((plan.decided.upstream, at));
         let in_flight = InFlight::new(pin, plan.decided.upstream, at);
-        let (mut connection, reused) = match tries.connection(endpoint).await {
+        let (mut connection, reused) = match tries.connection(session, endpoint).await {
             Ok(found) => found,
-            Err(error) if tries.may_connect_again(error, endpoint, at) => {
+            Err(error) if tries.may_connect_again(session, error, endpoint, at) => {
                 record.retries += 1;
                 continue;
             }
             Err(error) => return Err(error),
         };
-        let mut sent = request.take().ok_or(ForwardError::Internal)?;
-        set_host(&mut sent, plan, upstream, endpoint);
-        *request = tries.copy(&sent, reused);
-        let progress = record.upload.clone();
-        let sending = pin!(connection.send(sent));
-        let failure = match tries.wait(sending, progress.as_deref()).await {
-            Ok(response) => {
-                record.responded = Some(record.elapsed());
-                let local = Rc::clone(&client.local);
-                return Ok(Answered { response, connection, in_flight, local });
-            }
-            Err(failure) => failure,
+        set_host(request, plan, upstream, endpoint);
+        request.write(connection.wire.outbox());
+        let sent = connection.wire.sent();
+        let mut waiting = Waiting {
+            session,
+            connection: &mut connection,
+            upload,
+            head: &mut head,
+            began: Instant::now(),
+            patience: tries.timeouts.response,
+            informational: 0,
+            version: record.version,
         };
-        tries.again(failure, request, reused, endpoint, progress.as_deref())?;
+        let fault = match poll_fn(|cx| waiting.poll(cx)).await {
+            Ok(()) => {
+                record.responded = Some(record.elapsed());
+                return Ok(Answered { head, connection, in_flight });
+            }
+            Err(NoAnswer::Because(error)) => return Err(error),
+            Err(NoAnswer::Fault(fault)) => fault,
+        };
+        let unsent = connection.wire.sent() == sent && !upload.as_ref().is_some_and(Upload::has_begun);
+        tries.again(session, fault, (unsent, reused), endpoint)?;
         record.retries += 1;
     }
 }
 
 impl Tries<'_> {
     /// An idle connection that this request may use, or a fresh one.
-    async fn connection(&self, endpoint: &Arc<EndpointState>) -> Result<(Connection, bool), ForwardError> {
-        match self.idle(endpoint) {
+    async fn connection(
+        &self,
+        session: &mut Session,
+        endpoint: &Arc<EndpointState>,
+    ) -> Result<(Connection, bool), ForwardError> {
+        match poll_fn(|cx| Poll::Ready(self.idle(session, endpoint, cx))).await {
             Some(connection) => Ok((connection, true)),
             // Boxed, because most requests do not need the room that connecting takes.
-            None => Box::pin(self.open(endpoint)).await,
+            None => Box::pin(self.open(session, endpoint)).await,
         }
     }
 
-    /// A fresh connection, or one that came free meanwhile.
-    async fn open(&self, endpoint: &Arc<EndpointState>) -> Result<(Connection, bool), ForwardError> {
-        let local = &self.client.local;
+    /// A fresh connection, or one that came free meanwhile. A client that leaves ends the waiting.
+    async fn open(
+        &self,
+        session: &mut Session,
+        endpoint: &Arc<EndpointState>,
+    ) -> Result<(Connection, bool), ForwardError> {
+        let local = Rc::clone(&session.client.local);
         let limit = self.upstream.max_connections;
         let permit = match endpoint.permit(limit, &local.recorder) {
             Some(permit) => permit,
-            None => match self.wait_for_place(endpoint).await? {
+            None => match self.wait_for_place(session, endpoint).await? {
                 Place::Permit(permit) => permit,
                 Place::Idle(connection) => return Ok((connection, true)),
             },
         };
-        let tcp = connect(endpoint, &local.resolver, self.timeouts.connect).await?;
-        let stream = Stream::new(tcp, Some(permit));
-        Connection::start(stream)
-            .await
-            .map(|connection| (connection, false))
-            .map_err(|_| ForwardError::Terminated)
+        let connecting = connect(endpoint, &local.resolver, self.timeouts.connect);
+        let tcp = watched(session, connecting).await??;
+        Ok((Connection::new(Wire::new(tcp), permit), false))
     }
 
-    fn idle(&self, endpoint: &EndpointState) -> Option<Connection> {
+    fn idle(&self, session: &Session, endpoint: &EndpointState, cx: &mut Context<'_>) -> Option<Connection> {
         if self.fresh_only {
             return None;
         }
         // What cannot be sent again gets no connection that its upstream may just be closing.
-        let effect = if self.replayable { Effect::Read } else { Effect::Write };
-        self.client.local.pool.take(endpoint, effect, Instant::now(), self.upstream.pool_idle)
+        let use_for = if self.replayable { (Effect::Read, self.look) } else { (Effect::Write, Look::Socket) };
+        session.client.local.pool.take(endpoint, use_for, Instant::now(), self.upstream.pool_idle, cx)
     }
 
     /// Waits, at most for the time a connection may take, until another request gives one up.
-    async fn wait_for_place(&self, endpoint: &Arc<EndpointState>) -> Result<Place, ForwardError> {
+    async fn wait_for_place(
+        &self,
+        session: &mut Session,
+        endpoint: &Arc<EndpointState>,
+    ) -> Result<Place, ForwardError> {
         let _starved = Starved::new(endpoint);
-        self.client.local.wanted.notify_waiters();
+        let local = Rc::clone(&session.client.local);
+        local.wanted.notify_waiters();
         let until = Instant::now() + self.timeouts.connect;
         while Instant::now() < until {
-            tokio::time::sleep(STARVED_LOOK).await;
-            if let Some(connection) = self.idle(endpoint) {
+            watched(session, tokio::time::sleep(STARVED_LOOK)).await?;
+            if let Some(connection) = poll_fn(|cx| Poll::Ready(self.idle(session, endpoint, cx))).await {
                 return Ok(Place::Idle(connection));
             }
-            if let Some(permit) = endpoint.permit(self.upstream.max_connections, &self.client.local.recorder)
-            {
+            if let Some(permit) = endpoint.permit(self.upstream.max_connections, &local.recorder) {
                 return Ok(Place::Permit(permit));
             }
         }
         Err(ForwardError::NoConnection)
     }
 
-    /// What a second try of a safe request without a body would send.
-    fn copy(&self, request: &Request<RequestBody>, reused: bool) -> Option<Request<RequestBody>> {
-        (reused && self.replayable).then(|| {
-            let mut copy = Request::new(RequestBody::Empty);
-            request.method().clone_into(copy.method_mut());
-            request.uri().clone_into(copy.uri_mut());
-            request.headers().clone_into(copy.headers_mut());
-            request.extensions().clone_into(copy.extensions_mut());
-            copy
-        })
-    }
-
-    /// Waits for the head of the answer. An upload that moves is not a slow answer.
-    async fn wait<F>(
-        &self,
-        mut sending: Pin<&mut F>,
-        progress: Option<&UploadProgress>,
-    ) -> Result<Response<Incoming>, SendFailure>
-    where
-        F: Future<Output = Result<Response<Incoming>, SendError>>,
-    {
-        let patience = self.timeouts.response;
-        let mut until = Instant::now() + patience;
-        loop {
-            match self.client.until(until, sending.as_mut()).await {
-                Some(outcome) => return outcome.map_err(SendFailure::Broken),
-                None => match progress.filter(|progress| !progress.finished.get()) {
-                    Some(progress) if progress.moved.get() + patience > Instant::now() => {
-                        until = progress.moved.get() + patience;
-                    }
-                    _ => return Err(SendFailure::TimedOut),
-                },
-            }
-        }
-    }
-
     /// Whether a failed connection leads to another try.
-    fn may_connect_again(&mut self, error: ForwardError, endpoint: &EndpointState, at: usize) -> bool {
+    fn may_connect_again(
+        &mut self,
+        session: &Session,
+        error: ForwardError,
+        endpoint: &EndpointState,
+        at: usize,
+    ) -> bool {
         // Waiting for one endpoint twice as long as configured is no better answer.
         let elsewhere = self.upstream.endpoints.len() > 1 || error == ForwardError::ConnectRefused;
         if error.retry() == Retry::Harmless {
             endpoint.avoid();
         }
-        if error.retry() != Retry::Harmless || !elsewhere || !self.spend(endpoint) {
+        if error.retry() != Retry::Harmless || !elsewhere || !self.spend(session, endpoint) {
             return false;
         }
         self.failed = Some(at);
         true
     }
 
-    /// Leaves in `request` what another try sends, or says why there is none. It holds the copy, where one
-    /// was made.
+    /// Says why there is no other try, where there is none.
     fn again(
         &mut self,
-        failure: SendFailure,
-        request: &mut Option<Request<RequestBody>>,
-        reused: bool,
+        session: &Session,
+        fault: AnswerFault,
+        (unsent, reused): (bool, bool),
         endpoint: &EndpointState,
-        progress: Option<&UploadProgress>,
     ) -> Result<(), ForwardError> {
-        if let Some(fault) = progress.and_then(|progress| progress.fault.get()) {
-            return Err(fault.into());
-        }
-        let SendFailure::Broken(error) = failure else { return Err(ForwardError::ResponseTimeout) };
         // Not a byte was written: on an idle connection that was closed meanwhile this says nothing about the
         // endpoint, and costs no try.
-        if let Some(unsent) = error.unsent
-            && (reused || self.spend(endpoint))
-        {
-            *request = Some(*unsent);
-        } else if request.is_none() || error.answered || error.kind != SendErrorKind::Closed {
-            return Err(error.kind.into());
+        let harmless = unsent && (reused || self.spend(session, endpoint));
+        let replayable = reused && self.replayable && fault == AnswerFault::Silent;
+        if !harmless && !replayable {
+            return Err(fault.into());
         }
         self.fresh_only = true;
         Ok(())
     }
 
     /// Takes one try, where one is left and the budget has room.
-    fn spend(&mut self, endpoint: &EndpointState) -> bool {
+    fn spend(&mut self, session: &Session, endpoint: &EndpointState) -> bool {
         if self.left == 0 {
             return false;
         }
-        let local = &self.client.local;
+        let local = &session.client.local;
         if !local.pool.allow_retry(endpoint, self.upstream.retry_budget, Instant::now()) {
             local.recorder.limit(Limit::RetryBudget);
             return false;
@@ -260,10 +274,124 @@ impl Tries<'_> {
     }
 }
 
+/// Waits for something while the client is there.
+async fn watched<F: Future>(session: &mut Session, future: F) -> Result<F::Output, ForwardError> {
+    let mut future = std::pin::pin!(future);
+    let local = Rc::clone(&session.client.local);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        match session.presence(cx, &mut local.scratch.borrow_mut()) {
+            Presence::Gone => return Poll::Ready(Err(ForwardError::ClientGone)),
+            // A look at the clock follows.
+            Presence::Leaving(at) if session.deadline.poll(cx, at).is_ready() => cx.waker().wake_by_ref(),
+            Presence::Leaving(_) | Presence::Here => {}
+        }
+        Poll::Pending
+    })
+    .await
+}
+
 /// Why a request that was given to a connection has no answer.
-enum SendFailure {
-    TimedOut,
-    Broken(SendError),
+enum NoAnswer {
+    /// The connection failed it.
+    Fault(AnswerFault),
+    /// Something that no other connection would mend.
+    Because(ForwardError),
+}
+
+/// A request on its way, until the head of its answer is there.
+struct Waiting<'a> {
+    session: &'a mut Session,
+    connection: &'a mut Connection,
+    upload: &'a mut Option<Upload>,
+    head: &'a mut ResponseHead,
+    began: Instant,
+    patience: Duration,
+    informational: u32,
+    version: Version,
+}
+
+impl Waiting<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
+        let local = Rc::clone(&self.session.client.local);
+        let mut scratch = local.scratch.borrow_mut();
+        loop {
+            // An upload that moves is not a slow answer.
+            let mut until = self.began + self.patience;
+            let mut wake = until;
+            let mut uploading = false;
+            if let Some(upload) = self.upload {
+                let (client, upstream) = (&mut self.session.wire, &mut self.connection.wire);
+                let progress = upload
+                    .advance(cx, client, upstream, &mut scratch, &mut |_| {})
+                    .map_err(|fault| NoAnswer::Because(fault.into()))?;
+                until = until.max(upload.moved() + self.patience);
+                wake = until;
+                if let Progress::Waiting(client_owes) = progress {
+                    wake = client_owes.map_or(until, |owed| owed.min(until));
+                    uploading = !upload.is_held();
+                }
+            }
+            // A connection that broke while it was written to may still hold an answer.
+            let _broken = self.connection.wire.poll_flush(cx);
+            match self.connection.poll_head(cx, self.head, &mut scratch) {
+                Poll::Ready(Ok(())) if self.head.status < 200 && self.head.status != 101 => {
+                    self.inform()?;
+                    continue;
+                }
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(AnswerFault::Silent)) if self.informational > 0 => {
+                    return Poll::Ready(Err(NoAnswer::Fault(AnswerFault::Cut)));
+                }
+                Poll::Ready(Err(fault)) => return Poll::Ready(Err(NoAnswer::Fault(fault))),
+                Poll::Pending => {}
+            }
+            let deaf = matches!(self.session.wire.poll_flush(cx), Poll::Ready(Err(_)));
+            let presence = if uploading { Presence::Here } else { self.session.presence(cx, &mut scratch) };
+            if deaf || presence == Presence::Gone {
+                return Poll::Ready(Err(NoAnswer::Because(ForwardError::ClientGone)));
+            }
+            if let Presence::Leaving(at) = presence {
+                wake = wake.min(at);
+            }
+            if self.session.deadline.poll(cx, wake).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= until {
+                return Poll::Ready(Err(NoAnswer::Because(ForwardError::ResponseTimeout)));
+            }
+            // The upstream does not say whether it wants the body: the client is not kept waiting for ever.
+            if self.upload.as_ref().is_some_and(Upload::is_overdue) {
+                self.open();
+            }
+        }
+    }
+
+    /// Lets a body that is held back pass, and tells the client.
+    fn open(&mut self) {
+        if self.upload.as_mut().is_some_and(Upload::open) {
+            self.session.wire.outbox().extend_from_slice(CONTINUE);
+        }
+    }
+
+    /// Passes an informational response on (RFC 9110, 15.2). 100 is for the client that asked for it.
+    fn inform(&mut self) -> Result<(), NoAnswer> {
+        self.informational += 1;
+        if self.informational > MAX_INFORMATIONAL {
+            return Err(NoAnswer::Fault(AnswerFault::Malformed));
+        }
+        if self.head.status == 100 {
+            self.open();
+        } else if self.version == Version::Http11 {
+            hop::strip(&mut self.head.fields, None, |_| false);
+            self.head.fields.remove(Known::ContentLength);
+            self.head.fields.remove(Known::TransferEncoding);
+            self.head.write(self.session.wire.outbox());
+        }
+        Ok(())
+    }
 }
 
 /// What a starved request found.
@@ -288,17 +416,16 @@ impl Drop for Starved<'_> {
     }
 }
 
-fn set_host(request: &mut Request<RequestBody>, plan: &Plan, upstream: &Upstream, endpoint: &EndpointState) {
+fn set_host(request: &mut RequestHead, plan: &Plan, upstream: &Upstream, endpoint: &EndpointState) {
     let host = match (&plan.host, &upstream.host) {
-        (Some(host), _) => host.clone(),
-        (None, HostPolicy::Literal(name)) => match HeaderValue::from_str(name) {
-            Ok(host) => host,
-            Err(_) => return,
-        },
-        (None, HostPolicy::Endpoint) => endpoint.authority.clone(),
+        (Some(host), _) => host.as_bytes(),
+        (None, HostPolicy::Literal(name)) => name.as_bytes(),
+        (None, HostPolicy::Endpoint) => endpoint.authority.as_bytes(),
         // Only HTTP/1.0 requests come without one.
-        (None, HostPolicy::Preserve) if !request.headers().contains_key(HOST) => endpoint.authority.clone(),
+        (None, HostPolicy::Preserve) if !request.fields.contains(Known::Host) => {
+            endpoint.authority.as_bytes()
+        }
         (None, HostPolicy::Preserve) => return,
     };
-    request.headers_mut().insert(HOST, host);
+    request.fields.set(Known::Host, host);
 }

@@ -3,10 +3,10 @@
 use http::StatusCode;
 use strangler_core::routing::Refusal;
 
+use super::upload::UploadFault;
 use crate::telemetry::Limit;
 use crate::upstream::connect::ConnectError;
-use crate::upstream::http1::SendErrorKind;
-use crate::upstream::upload::UploadFault;
+use crate::upstream::connection::AnswerFault;
 
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(crate) enum ForwardError {
     TargetTooLong,
     /// Over `limits.header_bytes` or `limits.headers`.
     HeadersTooLarge(Limit),
+    /// Over `limits.header_timeout`.
+    HeadTimeout,
     /// The client's body broke a rule or a limit, or ended early.
     Upload(UploadFault),
     /// The client left.
@@ -80,6 +82,7 @@ impl ForwardError {
             | ForwardError::MethodNotAllowed
             | ForwardError::TargetTooLong
             | ForwardError::HeadersTooLarge(_)
+            | ForwardError::HeadTimeout
             | ForwardError::Upload(_)
             | ForwardError::ClientGone
             | ForwardError::Refused(_) => Side::Client,
@@ -118,7 +121,9 @@ impl ForwardError {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
             ForwardError::Upload(UploadFault::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            ForwardError::Upload(UploadFault::Stalled | UploadFault::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            ForwardError::HeadTimeout | ForwardError::Upload(UploadFault::Stalled | UploadFault::TooSlow) => {
+                StatusCode::REQUEST_TIMEOUT
+            }
             ForwardError::Loop => StatusCode::LOOP_DETECTED,
             ForwardError::Busy | ForwardError::NoConnection => StatusCode::SERVICE_UNAVAILABLE,
             ForwardError::ConnectTimeout | ForwardError::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -142,6 +147,7 @@ impl ForwardError {
             | ForwardError::MethodNotAllowed
             | ForwardError::TargetTooLong
             | ForwardError::HeadersTooLarge(_)
+            | ForwardError::HeadTimeout
             | ForwardError::Upload(_)
             | ForwardError::ClientGone => "http_request_error",
             ForwardError::Loop => "proxy_loop_detected",
@@ -167,6 +173,7 @@ impl ForwardError {
             ForwardError::MethodNotAllowed => "This method is not served here.",
             ForwardError::TargetTooLong => "The address is too long.",
             ForwardError::HeadersTooLarge(_) => "The request's headers are too large.",
+            ForwardError::HeadTimeout => "The request took too long to arrive.",
             ForwardError::Upload(UploadFault::TooLarge) => "The request's body is too large.",
             ForwardError::Upload(UploadFault::TrailersTooLarge) => "The request's trailers are too large.",
             ForwardError::Upload(UploadFault::Stalled | UploadFault::TooSlow) => {
@@ -202,6 +209,7 @@ impl ForwardError {
         match self {
             ForwardError::TargetTooLong => Some(Limit::TargetBytes),
             ForwardError::HeadersTooLarge(limit) => Some(limit),
+            ForwardError::HeadTimeout => Some(Limit::HeaderTimeout),
             ForwardError::Upload(UploadFault::TooLarge) => Some(Limit::Body),
             ForwardError::Upload(UploadFault::TrailersTooLarge) => Some(Limit::HeaderBytes),
             ForwardError::Upload(UploadFault::Stalled) => Some(Limit::BodyTimeout),
@@ -231,12 +239,12 @@ impl From<ConnectError> for ForwardError {
     }
 }
 
-impl From<SendErrorKind> for ForwardError {
-    fn from(kind: SendErrorKind) -> ForwardError {
-        match kind {
-            SendErrorKind::Malformed => ForwardError::Malformed,
-            SendErrorKind::TooLarge => ForwardError::HeadTooLarge,
-            SendErrorKind::Closed | SendErrorKind::Body => ForwardError::Terminated,
+impl From<AnswerFault> for ForwardError {
+    fn from(fault: AnswerFault) -> ForwardError {
+        match fault {
+            AnswerFault::Malformed => ForwardError::Malformed,
+            AnswerFault::TooLarge => ForwardError::HeadTooLarge,
+            AnswerFault::Silent | AnswerFault::Cut => ForwardError::Terminated,
         }
     }
 }

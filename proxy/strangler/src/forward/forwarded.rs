@@ -2,16 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{FORWARDED, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use strangler_core::snapshot::TrustedProxies;
 
-use super::hop::{is_disguised, is_forwarded};
-
-pub(crate) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(crate) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-pub(crate) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-pub(crate) static X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+use crate::http1::{Fields, Known};
 
 /// Whether what the peer says about the client is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +14,13 @@ pub(crate) enum Trust {
 }
 
 /// The client's address: the peer's, or the rightmost of `X-Forwarded-For` that is not a trusted proxy.
-pub(crate) fn client_ip(headers: &HeaderMap, peer: IpAddr, trusted: &TrustedProxies) -> (IpAddr, Trust) {
+pub(crate) fn client_ip(fields: &Fields, peer: IpAddr, trusted: &TrustedProxies) -> (IpAddr, Trust) {
     if trusted.networks.is_empty() || !trusted.contains(peer) {
         return (peer, Trust::Replaced);
     }
     let mut client = peer;
-    let lines: Vec<&HeaderValue> = headers.get_all(&X_FORWARDED_FOR).iter().collect();
-    for entry in lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+    let lines: Vec<&[u8]> = fields.all(Known::XForwardedFor).collect();
+    for entry in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
         let Some(address) = parse_address(entry.trim_ascii()) else { break };
         client = address;
         if !trusted.contains(address) {
@@ -48,65 +41,51 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// Whether a client's header is not its to say.
-pub(crate) fn is_not_the_clients(name: &HeaderName, trust: Trust) -> bool {
-    let text = name.as_str();
-    let owned = match trust {
+pub(crate) fn is_not_the_clients(known: Known, trust: Trust) -> bool {
+    match known {
+        Known::XShadow | Known::Disguised => true,
         // For, Proto and Host are replaced where they stand.
-        Trust::Replaced => {
-            *name == FORWARDED
-                || (is_forwarded(text)
-                    && *name != X_FORWARDED_FOR
-                    && *name != X_FORWARDED_PROTO
-                    && *name != X_FORWARDED_HOST)
-        }
-        Trust::Believed => false,
-    };
-    owned || matches!(text, "x-shadow-request" | "x-shadow-mode") || is_disguised(text)
+        Known::Forwarded | Known::XForwardedPrefix | Known::XForwardedOther => trust == Trust::Replaced,
+        _ => false,
+    }
 }
 
 /// Tells the upstream who asked, how, and for which host.
-pub(crate) fn tell(headers: &mut HeaderMap, peer: &HeaderValue, trust: Trust) {
-    let host = headers.get(HOST).cloned();
+pub(crate) fn tell(fields: &mut Fields, peer: &[u8], host: &[u8], trust: Trust) {
     match trust {
         Trust::Replaced => {
-            headers.insert(X_FORWARDED_FOR.clone(), peer.clone());
-            headers.insert(X_FORWARDED_PROTO.clone(), HeaderValue::from_static("http"));
-            if let Some(host) = host {
-                headers.insert(X_FORWARDED_HOST.clone(), host);
+            fields.set(Known::XForwardedFor, peer);
+            fields.set(Known::XForwardedProto, b"http");
+            if host.is_empty() {
+                fields.remove(Known::XForwardedHost);
             } else {
-                headers.remove(&X_FORWARDED_HOST);
+                fields.set(Known::XForwardedHost, host);
             }
         }
         Trust::Believed => {
-            let path = appended(headers, peer);
-            headers.insert(X_FORWARDED_FOR.clone(), path);
-            if !headers.contains_key(&X_FORWARDED_PROTO) {
-                headers.insert(X_FORWARDED_PROTO.clone(), HeaderValue::from_static("http"));
+            let path = appended(fields, peer);
+            fields.set(Known::XForwardedFor, &path);
+            if !fields.contains(Known::XForwardedProto) {
+                fields.add(Known::XForwardedProto, b"http");
             }
-            if let Some(host) = host
-                && !headers.contains_key(&X_FORWARDED_HOST)
-            {
-                headers.insert(X_FORWARDED_HOST.clone(), host);
+            if !host.is_empty() && !fields.contains(Known::XForwardedHost) {
+                fields.add(Known::XForwardedHost, host);
             }
         }
     }
 }
 
 /// All lines of `X-Forwarded-For` as one, with the peer at the end.
-fn appended(headers: &HeaderMap, peer: &HeaderValue) -> HeaderValue {
-    let mut lines: Vec<&[u8]> = headers
-        .get_all(&X_FORWARDED_FOR)
-        .iter()
-        .map(|line| line.as_bytes().trim_ascii())
-        .filter(|line| !line.is_empty())
-        .collect();
-    lines.push(peer.as_bytes());
-    HeaderValue::from_bytes(&lines.join(&b", "[..])).unwrap_or_else(|_| peer.clone())
+fn appended(fields: &Fields, peer: &[u8]) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> =
+        fields.all(Known::XForwardedFor).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
+    lines.push(peer);
+    lines.join(&b", "[..])
 }
 
 /// `http` or `https`, as the client used it.
-pub(crate) fn scheme(headers: &HeaderMap, trust: Trust) -> &'static str {
-    let said = headers.get(&X_FORWARDED_PROTO).map(|value| value.as_bytes().trim_ascii());
+pub(crate) fn scheme(fields: &Fields, trust: Trust) -> &'static str {
+    let said = fields.get(Known::XForwardedProto).map(<[u8]>::trim_ascii);
     match (trust, said) {
         (Trust::Believed, Some(said)) if said.eq_ignore_ascii_case(b"https") => "https",
         _ => "http",
@@ -115,21 +94,21 @@ pub(crate) fn scheme(headers: &HeaderMap, trust: Trust) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue};
     use strangler_core::snapshot::TrustedProxies;
 
-    use super::{Trust, X_FORWARDED_FOR, client_ip, tell};
+    use super::{Trust, client_ip, tell};
+    use crate::http1::{Fields, Known};
 
     fn proxies() -> TrustedProxies {
         TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()] }
     }
 
     fn check(peer: &str, lines: &[&str], client: &str) {
-        let mut headers = HeaderMap::new();
+        let mut fields = Fields::default();
         for line in lines {
-            headers.append(X_FORWARDED_FOR.clone(), HeaderValue::from_str(line).unwrap());
+            fields.append(b"X-Forwarded-For", line.as_bytes());
         }
-        let (ip, _) = client_ip(&headers, peer.parse().unwrap(), &proxies());
+        let (ip, _) = client_ip(&fields, peer.parse().unwrap(), &proxies());
         assert_eq!(ip.to_string(), client, "{peer} {lines:?}");
     }
 
@@ -147,14 +126,13 @@ mod tests {
 
     #[test]
     fn a_trusted_peer_is_appended_and_an_untrusted_one_replaces() {
-        let peer = HeaderValue::from_static("10.0.0.1");
-        let mut headers = HeaderMap::new();
+        let mut fields = Fields::default();
         for line in ["a", "b, c"] {
-            headers.append(X_FORWARDED_FOR.clone(), HeaderValue::from_static(line));
+            fields.append(b"X-Forwarded-For", line.as_bytes());
         }
-        tell(&mut headers, &peer, Trust::Believed);
-        assert_eq!(headers.get_all(&X_FORWARDED_FOR).iter().collect::<Vec<_>>(), ["a, b, c, 10.0.0.1"]);
-        tell(&mut headers, &peer, Trust::Replaced);
-        assert_eq!(headers.get_all(&X_FORWARDED_FOR).iter().collect::<Vec<_>>(), ["10.0.0.1"]);
+        tell(&mut fields, b"10.0.0.1", b"", Trust::Believed);
+        assert_eq!(fields.all(Known::XForwardedFor).collect::<Vec<_>>(), [b"a, b, c, 10.0.0.1"]);
+        tell(&mut fields, b"10.0.0.1", b"", Trust::Replaced);
+        assert_eq!(fields.all(Known::XForwardedFor).collect::<Vec<_>>(), [b"10.0.0.1"]);
     }
 }

@@ -1,13 +1,11 @@
-//! What a request must be before it is routed: method, target, host, size.
-//!
-//! What hyper's parser lets pass but this proxy does not is refused here (RFC 9112, 3.2 and 6).
+//! What a request must be before it is routed: method, target, host, size (RFC 9112, 3.2 and 6).
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Uri, Version, request};
+use http::Method;
 use strangler_core::snapshot::Limits;
 
 use super::error::ForwardError;
+use crate::http1::head::FramingFault;
+use crate::http1::{Fields, Framing, Known, RequestHead, Version};
 use crate::telemetry::Limit;
 
 /// What the first look at a request says.
@@ -25,29 +23,26 @@ pub(crate) enum Checked {
 /// # Errors
 ///
 /// Why the request is refused.
-pub(crate) fn check(head: &mut request::Parts) -> Result<Checked, ForwardError> {
+pub(crate) fn check(head: &mut RequestHead) -> Result<Checked, ForwardError> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         return Err(ForwardError::MethodNotAllowed);
     }
-    check_transfer_encoding(&head.headers)?;
+    // A target has no fragment (RFC 9112, 3.2), and nothing but the original bytes may be forwarded.
+    if head.target.contains(&b'#') {
+        return Err(ForwardError::BadRequest("The request target has a fragment."));
+    }
     check_host(head)?;
-    if head.uri.path() == "*" {
+    if head.target == b"*" {
         return if head.method == Method::OPTIONS {
             Ok(Checked::AboutProxy)
         } else {
             Err(ForwardError::BadRequest("Only OPTIONS may ask about *."))
         };
     }
-    if !head.uri.path().starts_with('/') {
+    if !head.target.starts_with(b"/") {
         return Err(ForwardError::BadRequest("The request target is not an address."));
     }
     Ok(Checked::Routable)
-}
-
-fn target_bytes(uri: &Uri) -> u64 {
-    let authority = uri.authority().map_or(0, |authority| authority.as_str().len() + 8);
-    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
-    u64::try_from(authority + path).unwrap_or(u64::MAX)
 }
 
 /// Checks a request's head, as it came, against the limits.
@@ -55,77 +50,85 @@ fn target_bytes(uri: &Uri) -> u64 {
 /// # Errors
 ///
 /// Which limit it is over.
-pub(crate) fn check_sizes(head: &request::Parts, limits: &Limits) -> Result<(), ForwardError> {
-    if target_bytes(&head.uri) > limits.target_bytes {
+pub(crate) fn check_sizes(head: &RequestHead, limits: &Limits) -> Result<(), ForwardError> {
+    if u64::try_from(head.target.len()).unwrap_or(u64::MAX) > limits.target_bytes {
         return Err(ForwardError::TargetTooLong);
     }
-    let headers = &head.headers;
-    if headers.len() > usize::try_from(limits.headers).unwrap_or(usize::MAX) {
+    if head.fields.len() > usize::try_from(limits.headers).unwrap_or(usize::MAX) {
         return Err(ForwardError::HeadersTooLarge(Limit::Headers));
     }
-    // Colon, space and line end are counted with each line.
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if u64::try_from(bytes).unwrap_or(u64::MAX) > limits.header_bytes {
+    if head.fields.wire_bytes() > limits.header_bytes {
         return Err(ForwardError::HeadersTooLarge(Limit::HeaderBytes));
     }
     Ok(())
 }
 
-fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), ForwardError> {
-    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(first) = lines.next() else { return Ok(()) };
-    if lines.next().is_some() || !first.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        return Err(ForwardError::BadRequest("Only the transfer encoding chunked is understood."));
-    }
-    if headers.contains_key(CONTENT_LENGTH) {
-        return Err(ForwardError::BadRequest("A request has a length or is chunked, not both."));
-    }
-    Ok(())
+/// The framing of the request's body.
+///
+/// # Errors
+///
+/// Where two parsers might not agree on it.
+pub(crate) fn framing(head: &mut RequestHead) -> Result<Framing, ForwardError> {
+    head.framing().map_err(|fault| {
+        ForwardError::BadRequest(match fault {
+            FramingFault::Coding => "Only the transfer encoding chunked is understood.",
+            FramingFault::Old => "HTTP/1.0 knows no transfer encoding.",
+            FramingFault::Both => "A request has a length or is chunked, not both.",
+            FramingFault::Length => "The Content-Length is not one number.",
+        })
+    })
 }
 
 /// Exactly one valid `Host` (RFC 9112, 3.2.2); the authority of an absolute-form target takes its place.
-fn check_host(head: &mut request::Parts) -> Result<(), ForwardError> {
+fn check_host(head: &mut RequestHead) -> Result<(), ForwardError> {
     const MISSING: ForwardError = ForwardError::BadRequest("The Host header is missing or empty.");
     const WRONG: ForwardError = ForwardError::BadRequest("The Host header is not valid.");
-    let mut lines = head.headers.get_all(HOST).iter();
-    match (lines.next(), lines.next()) {
-        (Some(_), Some(_)) => return Err(ForwardError::BadRequest("There is more than one Host header.")),
+    if head.fields.all(Known::Host).nth(1).is_some() {
+        return Err(ForwardError::BadRequest("There is more than one Host header."));
+    }
+    match head.fields.get(Known::Host) {
         // HTTP/1.0 knows no Host; the upstream's own address stands in for it later.
-        (None, None) if head.version == Version::HTTP_10 => {}
-        (Some(host), None) if !host.is_empty() => {
-            if !is_authority(host.as_bytes()) {
+        None if head.version == Version::Http10 => {}
+        Some(host) if !host.is_empty() => {
+            if !is_authority(host) {
                 return Err(WRONG);
             }
         }
         _ => return Err(MISSING),
     }
-    if head.uri.authority().is_none() {
+    if head.target.starts_with(b"/") || head.target == b"*" {
         return Ok(());
     }
-    let uri = std::mem::take(&mut head.uri).into_parts();
-    let (Some(authority), Some(path), Some(scheme)) = (uri.authority, uri.path_and_query, uri.scheme) else {
-        return Err(ForwardError::BadRequest("The request target is not an address."));
-    };
-    if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-        return Err(ForwardError::BadRequest("The request target is not an http address."));
-    }
-    if !is_authority(authority.as_str().as_bytes()) {
+    let absolute = std::mem::take(&mut head.target);
+    let (authority, target) = split_absolute(&absolute)?;
+    if !is_authority(authority) {
         return Err(ForwardError::BadRequest("The host of the request target is not valid."));
     }
-    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| WRONG)?;
-    head.headers.insert(HOST, host);
-    head.uri = origin_form(path)?;
+    head.fields.set(Known::Host, authority);
+    // A path that is left out of an absolute-form target is `/`.
+    if !target.starts_with(b"/") {
+        head.target.push(b'/');
+    }
+    head.target.extend_from_slice(target);
     Ok(())
 }
 
-/// A target of path and query only. A path that is left out of an absolute-form target is `/`.
-fn origin_form(path: http::uri::PathAndQuery) -> Result<Uri, ForwardError> {
-    let path = match path.as_str() {
-        text if text.starts_with('?') => http::uri::PathAndQuery::try_from(format!("/{text}"))
-            .map_err(|_| ForwardError::BadRequest("The request target is not an address."))?,
-        _ => path,
+/// Authority, and path with query, of an absolute-form target.
+fn split_absolute(target: &[u8]) -> Result<(&[u8], &[u8]), ForwardError> {
+    let Some(end) = target.windows(3).position(|bytes| bytes == b"://") else {
+        return Err(ForwardError::BadRequest("The request target is not an address."));
     };
-    Ok(Uri::from(path))
+    let (scheme, rest) = target.split_at(end);
+    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+        return Err(ForwardError::BadRequest("The request target is not an http address."));
+    }
+    let rest = rest.get(3..).unwrap_or_default();
+    Ok(rest.split_at(rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len())))
+}
+
+/// The host that is routed on; empty where HTTP/1.0 names none.
+pub(crate) fn host(fields: &Fields) -> &str {
+    fields.get(Known::Host).and_then(|host| std::str::from_utf8(host).ok()).unwrap_or_default()
 }
 
 /// `host[:port]` with a registered name, an IPv4 address or an IPv6 literal in brackets; no userinfo, and
@@ -164,11 +167,10 @@ fn is_port(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
-    use super::{Checked, check, check_sizes, is_authority};
+    use super::{Checked, check, check_sizes, framing, is_authority};
     use crate::forward::error::ForwardError;
     use crate::forward::tests::limits;
+    use crate::http1::RequestHead;
 
     #[test]
     fn only_names_addresses_and_ports_are_hosts() {
@@ -186,47 +188,49 @@ mod tests {
         }
     }
 
-    fn checked(request: http::request::Builder) -> (Result<Checked, ForwardError>, http::request::Parts) {
-        let mut head = request.body(()).unwrap().into_parts().0;
-        (check_sizes(&head, &limits()).and_then(|()| check(&mut head)), head)
+    fn checked(text: &str) -> (Result<Checked, ForwardError>, RequestHead) {
+        let mut head = RequestHead::default();
+        head.parse(format!("{text}\r\n\r\n").as_bytes(), 100).unwrap().unwrap();
+        let outcome = check_sizes(&head, &limits())
+            .and_then(|()| framing(&mut head).map(drop))
+            .and_then(|()| check(&mut head));
+        (outcome, head)
     }
 
     #[test]
     fn the_authority_of_an_absolute_target_takes_the_place_of_host() {
-        let request = Request::builder().uri("http://b.example:81/x%2Fy?z=%zz").header("host", "a.example");
-        let (outcome, head) = checked(request);
+        let (outcome, head) = checked("GET http://b.example:81/x%2Fy?z=%zz HTTP/1.1\r\nHost: a.example");
         assert_eq!(outcome, Ok(Checked::Routable));
-        assert_eq!(head.headers.get("host").unwrap(), "b.example:81");
-        assert_eq!(head.uri.to_string(), "/x%2Fy?z=%zz");
+        assert_eq!(super::host(&head.fields), "b.example:81");
+        assert_eq!(head.target, b"/x%2Fy?z=%zz");
 
-        let (outcome, head) = checked(Request::builder().uri("http://b.example?q").header("host", "a"));
-        assert_eq!((outcome, head.uri.to_string()), (Ok(Checked::Routable), "/?q".to_owned()));
+        let (outcome, head) = checked("GET HTTP://b.example?q HTTP/1.1\r\nHost: a");
+        assert_eq!((outcome, head.target.as_slice()), (Ok(Checked::Routable), b"/?q".as_slice()));
+        let (outcome, head) = checked("GET http://b.example HTTP/1.0");
+        assert_eq!((outcome, head.target.as_slice()), (Ok(Checked::Routable), b"/".as_slice()));
     }
 
     #[test]
     fn what_cannot_be_routed_is_refused() {
-        let refused = |request: http::request::Builder| checked(request).0.unwrap_err().status().as_u16();
-        assert_eq!(refused(Request::builder().uri("/")), 400);
-        assert_eq!(refused(Request::builder().uri("/").header("host", "")), 400);
-        assert_eq!(refused(Request::builder().uri("/").header("host", "a").header("host", "a")), 400);
-        assert_eq!(refused(Request::builder().uri("http://u@b/").header("host", "a")), 400);
-        assert_eq!(refused(Request::builder().uri("ftp://b/").header("host", "a")), 400);
-        assert_eq!(refused(Request::builder().uri("b.example").header("host", "a")), 400);
-        assert_eq!(refused(Request::builder().uri("*").header("host", "a")), 400);
-        assert_eq!(refused(Request::builder().method("TRACE").uri("/").header("host", "a")), 405);
-        assert_eq!(refused(Request::builder().method("CONNECT").uri("a:80").header("host", "a")), 405);
-        let long = format!("/{}", "x".repeat(16 * 1024));
-        assert_eq!(refused(Request::builder().uri(long).header("host", "a")), 414);
+        let refused = |text: &str| checked(text).0.unwrap_err().status().as_u16();
+        assert_eq!(refused("GET / HTTP/1.1"), 400);
+        assert_eq!(refused("GET / HTTP/1.1\r\nHost:"), 400);
+        assert_eq!(refused("GET / HTTP/1.1\r\nHost: a\r\nHost: a"), 400);
+        assert_eq!(refused("GET http://u@b/ HTTP/1.1\r\nHost: a"), 400);
+        assert_eq!(refused("GET ftp://b/ HTTP/1.1\r\nHost: a"), 400);
+        assert_eq!(refused("GET b.example HTTP/1.1\r\nHost: a"), 400);
+        assert_eq!(refused("GET * HTTP/1.1\r\nHost: a"), 400);
+        assert_eq!(refused("GET /a#b HTTP/1.1\r\nHost: a"), 400);
+        assert_eq!(refused("TRACE / HTTP/1.1\r\nHost: a"), 405);
+        assert_eq!(refused("CONNECT a:80 HTTP/1.1\r\nHost: a"), 405);
+        let long = "x".repeat(16 * 1024);
+        assert_eq!(refused(&format!("GET /{long} HTTP/1.1\r\nHost: a")), 414);
         let large = "x".repeat(64 * 1024);
-        assert_eq!(refused(Request::builder().uri("/").header("host", "a").header("x", large)), 431);
-        let coded =
-            |value: &str| Request::builder().uri("/").header("host", "a").header("transfer-encoding", value);
-        assert_eq!(refused(coded("gzip, chunked")), 400);
-        assert_eq!(refused(coded("identity")), 400);
-        assert_eq!(checked(coded("Chunked")).0, Ok(Checked::Routable));
-        assert_eq!(
-            checked(Request::builder().method("OPTIONS").uri("*").header("host", "a")).0,
-            Ok(Checked::AboutProxy)
-        );
+        assert_eq!(refused(&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {large}")), 431);
+        let coded = |value: &str| format!("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {value}");
+        assert_eq!(refused(&coded("gzip, chunked")), 400);
+        assert_eq!(refused(&coded("identity")), 400);
+        assert_eq!(checked(&coded("Chunked")).0, Ok(Checked::Routable));
+        assert_eq!(checked("OPTIONS * HTTP/1.1\r\nHost: a").0, Ok(Checked::AboutProxy));
     }
 }

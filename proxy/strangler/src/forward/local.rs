@@ -4,20 +4,32 @@ use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue};
 use tokio::sync::Notify;
 
-use super::tunnel::Tunnel;
+use super::deadline::Deadline;
+use crate::http1::wire::READ_BYTES;
+use crate::http1::{RequestHead, ResponseHead, Wire};
 use crate::live::{Live, Reader, Running};
 use crate::telemetry::{Recorder, Telemetry};
 use crate::upstream::connect::Resolver;
 use crate::upstream::pool::Pool;
-use crate::upstream::stream::Stream;
+
+/// A client that closed its sending side may have closed altogether: nothing tells the two apart until it is
+/// written to. One that merely half-closed gets an answer that takes no longer than this; for the others the
+/// exchange with the upstream is cut, as soon as nobody can tell the difference.
+const HALF_CLOSED_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Heads whose memory a thread keeps.
+const SPARE_HEADS: usize = 64;
 
 /// One configuration, pinned by requests of one thread without touching a shared counter.
 pub(crate) type Pin = Rc<Arc<Running>>;
+
+/// What is handed out boxed is kept boxed.
+type Spare<T> = Vec<Box<T>>;
 
 /// What one data thread owns.
 pub(crate) struct Local {
@@ -28,17 +40,20 @@ pub(crate) struct Local {
     /// Tells every thread that a request waits for a place under `max_connections`.
     pub(crate) wanted: Arc<Notify>,
     pub(crate) recorder: Rc<Recorder>,
+    /// Whether the thread is told to stop: an answer in flight is its connection's last.
+    pub(crate) draining: Cell<bool>,
     /// `1.1 NAME`, as appended to `Via`, with this process's name.
-    pub(crate) via: HeaderValue,
-    /// An empty map whose memory is used again, see [`super::hop`].
-    pub(crate) spare: RefCell<HeaderMap>,
+    pub(crate) via: Box<str>,
+    /// What every read of this thread goes into first.
+    pub(crate) scratch: RefCell<Box<[u8]>>,
+    /// Heads of exchanges that are over, whose memory is used again.
+    requests: RefCell<Spare<RequestHead>>,
+    responses: RefCell<Spare<ResponseHead>>,
 }
 
 impl Local {
     /// `name` is this process's pseudonym in `Via`: a token.
     pub(crate) fn new(live: &Live, telemetry: &Arc<Telemetry>, name: &str, wanted: Arc<Notify>) -> Local {
-        let via = HeaderValue::from_str(&format!("1.1 {name}"))
-            .unwrap_or_else(|_| HeaderValue::from_static("1.1 strangler"));
         Local {
             reader: RefCell::new(live.reader()),
             pinned: RefCell::new(Rc::new(live.pin())),
@@ -46,8 +61,39 @@ impl Local {
             resolver: Resolver::default(),
             wanted,
             recorder: Rc::new(telemetry.recorder()),
-            via,
-            spare: RefCell::default(),
+            draining: Cell::new(false),
+            via: format!("1.1 {name}").into(),
+            scratch: RefCell::new(vec![0; READ_BYTES].into()),
+            requests: RefCell::default(),
+            responses: RefCell::default(),
+        }
+    }
+
+    /// An empty head, with memory of one that is over.
+    pub(crate) fn request_head(&self) -> Box<RequestHead> {
+        self.requests.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// The same for a response.
+    pub(crate) fn response_head(&self) -> Box<ResponseHead> {
+        self.responses.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a head that is over.
+    pub(crate) fn recycle_request(&self, mut head: Box<RequestHead>) {
+        let mut spare = self.requests.borrow_mut();
+        if spare.len() < SPARE_HEADS {
+            head.fields.clear();
+            spare.push(head);
+        }
+    }
+
+    /// The same for a response.
+    pub(crate) fn recycle_response(&self, mut head: Box<ResponseHead>) {
+        let mut spare = self.responses.borrow_mut();
+        if spare.len() < SPARE_HEADS {
+            head.fields.clear();
+            spare.push(head);
         }
     }
 
@@ -63,93 +109,62 @@ impl Local {
     }
 }
 
-/// One client connection, as its requests and its driver see it.
+/// One client connection.
 pub(crate) struct Client {
     pub(crate) local: Rc<Local>,
-    stream: Stream,
     /// The peer's address, canonical.
     pub(crate) peer: IpAddr,
     /// The same as text.
-    pub(crate) peer_text: HeaderValue,
-    /// Whether a request is being answered.
-    pub(crate) busy: Cell<bool>,
-    /// Since when `busy` is what it is, or since when a head has been arriving.
-    pub(crate) since: Cell<Instant>,
-    /// Requests that ended.
-    pub(crate) served: Cell<u64>,
-    /// Bytes received when the last request ended.
-    pub(crate) seen: Cell<u64>,
-    /// When the request being answered has waited for long enough.
-    pub(crate) deadline: Cell<Option<Instant>>,
-    /// Set by the driver when `deadline` has passed.
-    pub(crate) expired: Cell<bool>,
-    /// A request's body was not read to its end: closing must leave the client time to read the answer.
-    pub(crate) unread: Cell<bool>,
-    /// A response broke off: closing must not look like its end.
-    pub(crate) broken: Cell<bool>,
-    /// What follows the connection's last response.
-    pub(crate) tunnel: RefCell<Option<Tunnel>>,
+    pub(crate) peer_text: Box<str>,
 }
 
 impl Client {
-    pub(crate) fn new(local: Rc<Local>, stream: Stream, peer: SocketAddr, now: Instant) -> Client {
-        stream.expect_request();
+    pub(crate) fn new(local: Rc<Local>, peer: SocketAddr) -> Client {
         let peer = peer.ip().to_canonical();
-        let peer_text =
-            HeaderValue::from_str(&peer.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-        Client {
-            local,
-            peer,
-            peer_text,
-            busy: Cell::new(false),
-            since: Cell::new(now),
-            served: Cell::new(0),
-            seen: Cell::new(0),
-            stream,
-            deadline: Cell::new(None),
-            expired: Cell::new(false),
-            unread: Cell::new(false),
-            broken: Cell::new(false),
-            tunnel: RefCell::new(None),
+        Client { local, peer, peer_text: peer.to_string().into() }
+    }
+}
+
+/// A client's connection while one request of it is served.
+pub(crate) struct Session {
+    pub(crate) client: Rc<Client>,
+    pub(crate) wire: Wire,
+    pub(crate) deadline: Deadline,
+    /// Since when the client has sent its last byte.
+    ended: Option<Instant>,
+}
+
+/// Whether a client still waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Here,
+    /// It will send nothing more: unless it has its answer by then, it left.
+    Leaving(Instant),
+    Gone,
+}
+
+impl Session {
+    pub(crate) fn new(client: Rc<Client>, wire: Wire, deadline: Deadline) -> Session {
+        Session { client, wire, deadline, ended: None }
+    }
+
+    /// Whether the client is still there. Bytes of a next request that arrive meanwhile are kept; while there are
+    /// any, it is.
+    pub(crate) fn presence(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Presence {
+        while self.ended.is_none() && self.wire.inbox().is_empty() {
+            match self.wire.poll_receive(cx, scratch) {
+                Poll::Pending => return Presence::Here,
+                Poll::Ready(Ok(0)) => self.ended = Some(Instant::now()),
+                Poll::Ready(Ok(count)) => self.wire.keep(scratch.get(..count).unwrap_or_default()),
+                Poll::Ready(Err(_broken)) => return Presence::Gone,
+            }
         }
-    }
-
-    pub(crate) fn begin(&self, now: Instant) {
-        self.busy.set(true);
-        self.since.set(now);
-    }
-
-    pub(crate) fn end(&self, now: Instant) {
-        self.busy.set(false);
-        self.served.set(self.served.get().wrapping_add(1));
-        self.seen.set(self.stream.received());
-        self.stream.expect_request();
-        self.since.set(now);
-        self.deadline.set(None);
-        self.expired.set(false);
-    }
-
-    /// Whether the request that began last has a fragment in its target.
-    pub(crate) fn had_fragment(&self) -> bool {
-        self.stream.had_fragment()
-    }
-
-    /// Runs `future` until `at`; `None` when that comes first.
-    pub(crate) async fn until<F: Future>(&self, at: Instant, future: F) -> Option<F::Output> {
-        let mut future = std::pin::pin!(future);
-        self.expired.set(false);
-        self.deadline.set(Some(at));
-        let outcome = std::future::poll_fn(|cx| {
-            if let std::task::Poll::Ready(output) = future.as_mut().poll(cx) {
-                return std::task::Poll::Ready(Some(output));
+        match self.ended {
+            None => Presence::Here,
+            Some(since) if since.elapsed() < HALF_CLOSED_PATIENCE => {
+                Presence::Leaving(since + HALF_CLOSED_PATIENCE)
             }
-            if self.expired.take() {
-                return std::task::Poll::Ready(None);
-            }
-            std::task::Poll::Pending
-        })
-        .await;
-        self.deadline.set(None);
-        outcome
+            Some(_) => Presence::Gone,
+        }
     }
 }

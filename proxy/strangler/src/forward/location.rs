@@ -2,56 +2,46 @@
 //!
 //! Refuses bodies: they are never rewritten. Relative references are left as they came.
 
-use http::header::{CONTENT_LOCATION, LOCATION};
-use http::{HeaderMap, HeaderValue};
 use strangler_core::snapshot::{HostPolicy, Snapshot};
+
+use crate::http1::{Fields, Known};
 
 /// The origin by which the client knows this site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicOrigin {
     pub(crate) scheme: &'static str,
-    pub(crate) host: HeaderValue,
+    pub(crate) host: String,
 }
 
 impl PublicOrigin {
     /// `scheme://host[:port]`: the configured public URL that the request's host matches, the only one that is
     /// configured, or what the client used.
-    fn text(&self, configured: &[String]) -> Option<String> {
-        let host = self.host.to_str().ok()?;
+    fn text(&self, configured: &[String]) -> String {
+        let host = self.host.as_str();
         let matching = configured.iter().find(|origin| {
             origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
         });
         match (matching, configured) {
-            (Some(origin), _) => Some(origin.clone()),
-            (None, [only]) => Some(only.clone()),
-            _ => Some(format!("{}://{host}", self.scheme)),
+            (Some(origin), _) => origin.clone(),
+            (None, [only]) => only.clone(),
+            _ => format!("{}://{host}", self.scheme),
         }
     }
 }
 
 /// Maps both headers. `hosts` are further names under which the answering upstream was asked.
-pub(crate) fn map(
-    headers: &mut HeaderMap,
-    snapshot: &Snapshot,
-    public: Option<&PublicOrigin>,
-    hosts: &[&str],
-) {
-    for name in [LOCATION, CONTENT_LOCATION] {
-        let Some(value) = headers.get(&name) else { continue };
+pub(crate) fn map(fields: &mut Fields, snapshot: &Snapshot, public: Option<&PublicOrigin>, hosts: &[&str]) {
+    for known in [Known::Location, Known::ContentLocation] {
+        let Some(value) = fields.get(known) else { continue };
         let Some(public) = public else { return };
         if let Some(mapped) = mapped(value, snapshot, public, hosts) {
-            headers.insert(name, mapped);
+            fields.set(known, mapped.as_bytes());
         }
     }
 }
 
-fn mapped(
-    value: &HeaderValue,
-    snapshot: &Snapshot,
-    public: &PublicOrigin,
-    hosts: &[&str],
-) -> Option<HeaderValue> {
-    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+fn mapped(value: &[u8], snapshot: &Snapshot, public: &PublicOrigin, hosts: &[&str]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
     let (scheme, rest) = match text.strip_prefix("//") {
         Some(rest) => (None, rest),
         None => text.split_once("://").map(|(scheme, rest)| (Some(scheme), rest))?,
@@ -64,12 +54,11 @@ fn mapped(
     if !is_own(scheme, authority, snapshot, hosts) {
         return None;
     }
-    let origin = public.text(&snapshot.server.public_url)?;
-    let mapped = match scheme {
+    let origin = public.text(&snapshot.server.public_url);
+    Some(match scheme {
         Some(_) => format!("{origin}{path}"),
         None => format!("//{}{path}", origin.split_once("://").map_or(origin.as_str(), |(_, host)| host)),
-    };
-    HeaderValue::from_bytes(mapped.as_bytes()).ok()
+    })
 }
 
 /// Whether an authority is an endpoint's, or a name that upstreams are asked by.
@@ -113,20 +102,18 @@ fn split(authority: &str) -> (&str, Option<u16>) {
 
 #[cfg(test)]
 mod tests {
-    use http::header::LOCATION;
-    use http::{HeaderMap, HeaderValue};
-
     use super::{PublicOrigin, map};
     use crate::forward::tests::snapshot;
+    use crate::http1::{Fields, Known};
 
     fn check(location: &str, configured: &[&str], expected: &str) {
         let mut snapshot = snapshot(&["http://10.1.1.1:8000", "http://[::1]:80"]);
         snapshot.server.public_url = configured.iter().map(|url| (*url).to_owned()).collect();
-        let mut headers = HeaderMap::new();
-        headers.insert(LOCATION, HeaderValue::from_str(location).unwrap());
-        let public = PublicOrigin { scheme: "http", host: HeaderValue::from_static("shop.example:81") };
-        map(&mut headers, &snapshot, Some(&public), &["pay.internal"]);
-        assert_eq!(headers.get(LOCATION).unwrap(), expected);
+        let mut fields = Fields::default();
+        fields.append(b"Location", location.as_bytes());
+        let public = PublicOrigin { scheme: "http", host: "shop.example:81".to_owned() };
+        map(&mut fields, &snapshot, Some(&public), &["pay.internal"]);
+        assert_eq!(fields.get(Known::Location).unwrap(), expected.as_bytes());
     }
 
     #[test]

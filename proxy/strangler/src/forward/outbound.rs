@@ -1,19 +1,15 @@
 //! What an upstream is sent: the client's head without what is not its to say, and what the proxy adds.
 
-use std::cell::RefCell;
-
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
-use http::{HeaderMap, HeaderValue, Version, request};
+use strangler_core::routing::rewrite::rewrite;
 use strangler_core::snapshot::{HeaderOps, Policy, Snapshot, Timeouts, Upstream};
 use strangler_core::words::{Effect, Owner, RouteId, SliceId, UpstreamId};
 
 use super::error::ForwardError;
-use super::forwarded::{self, Trust, X_FORWARDED_HOST, X_FORWARDED_PREFIX};
-use super::hop::{self, Marks};
-use super::identity;
-use super::local::{Client, Pin};
+use super::forwarded::{self, Trust};
+use super::local::Pin;
 use super::location::PublicOrigin;
-use super::rewrite;
+use super::{hop, identity, inbound};
+use crate::http1::{Fields, Known, RequestHead, Version};
 
 /// What routing said.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +27,9 @@ pub(crate) struct Plan {
     pub(crate) decided: Decided,
     pub(crate) trust: Trust,
     /// Protocols the client asked to upgrade to.
-    pub(crate) upgrade: Option<HeaderValue>,
+    pub(crate) upgrade: Option<Vec<u8>>,
     /// Replaces `Host`, whatever the upstream's own setting.
-    pub(crate) host: Option<HeaderValue>,
+    pub(crate) host: Option<String>,
     /// How the client knows this site.
     pub(crate) public: Option<PublicOrigin>,
     /// Whether the request may only be sent where nobody can have seen it before.
@@ -70,102 +66,100 @@ impl Plan {
     }
 }
 
+/// What [`prepare`] needs of the connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Passing<'a> {
+    /// What this process appends to `Via`.
+    pub(crate) via: &'a str,
+    /// The peer's address as text.
+    pub(crate) peer: &'a str,
+}
+
 /// Turns a client's head into the one that is sent upstream.
 ///
 /// # Errors
 ///
 /// Where the request passed this proxy twice already, or a rewrite does not give a target.
 pub(crate) fn prepare(
-    head: &mut request::Parts,
-    client: &Client,
-    pin: &Pin,
-    plan: &mut Plan,
-) -> Result<(), ForwardError> {
-    let local = &client.local;
-    let passing = Passing { via: &local.via, peer: &client.peer_text, spare: &local.spare };
-    prepare_for(head, passing, &pin.snapshot, plan)
-}
-
-/// What [`prepare`] needs of the connection.
-#[derive(Clone, Copy)]
-pub(super) struct Passing<'a> {
-    /// What this process appends to `Via`.
-    pub(super) via: &'a HeaderValue,
-    /// The peer's address as text.
-    pub(super) peer: &'a HeaderValue,
-    /// An empty map whose memory is used.
-    pub(super) spare: &'a RefCell<HeaderMap>,
-}
-
-pub(super) fn prepare_for(
-    head: &mut request::Parts,
+    head: &mut RequestHead,
     passing: Passing<'_>,
     snapshot: &Snapshot,
     plan: &mut Plan,
 ) -> Result<(), ForwardError> {
     let trust = plan.trust;
-    let marks = Marks::of(&head.headers, |name| forwarded::is_not_the_clients(name, trust));
-    if marks.via && identity::is_looping(&head.headers, passing.via) {
+    let fields = &mut head.fields;
+    if fields.contains(Known::Via) && identity::is_looping(fields, passing.via) {
         return Err(ForwardError::Loop);
     }
-    // What hyper keeps for its own upgrades; header-name case stays with the head.
-    if marks.upgrade {
-        head.extensions.remove::<hyper::upgrade::OnUpgrade>();
+    if head.version == Version::Http11 {
+        plan.upgrade = hop::upgrade_of(fields);
     }
-    if marks.upgrade && head.version == Version::HTTP_11 {
-        plan.upgrade = hop::upgrade_of(&head.headers);
-    }
-    let trailers = marks.te && hop::takes_trailers(&head.headers);
-    marks.doomed.remove_from(&mut head.headers, passing.spare);
-
-    forwarded::tell(&mut head.headers, passing.peer, plan.trust);
-    identity::trace(&mut head.headers, snapshot.server.request_id);
-    head.headers.append(VIA, passing.via.clone());
-    plan.public = public_origin(&head.headers, plan.trust);
+    let trailers = fields.contains(Known::Te) && hop::takes_trailers(fields);
+    hop::strip(fields, plan.upgrade.as_deref(), |known| forwarded::is_not_the_clients(known, trust));
+    let host = inbound::host(fields).to_owned();
+    forwarded::tell(fields, passing.peer.as_bytes(), host.as_bytes(), trust);
+    identity::trace(fields, snapshot.server.request_id);
+    fields.add(Known::Via, passing.via.as_bytes());
+    plan.public = public_origin(fields, host, trust);
     if trailers {
-        head.headers.insert(TE, HeaderValue::from_static("trailers"));
+        fields.add(Known::Te, b"trailers");
     }
-    if let Some(upgrade) = &plan.upgrade {
-        head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        head.headers.insert(UPGRADE, upgrade.clone());
-        plan.unsafe_request = true;
-    }
-    head.version = Version::HTTP_11;
+    plan.unsafe_request |= plan.upgrade.is_some();
     apply_policy(head, snapshot, plan)
 }
 
-fn apply_policy(head: &mut request::Parts, snapshot: &Snapshot, plan: &mut Plan) -> Result<(), ForwardError> {
+fn apply_policy(head: &mut RequestHead, snapshot: &Snapshot, plan: &mut Plan) -> Result<(), ForwardError> {
     let Some(policy) = plan.policy(snapshot) else { return Ok(()) };
     if let Some(rule) = &policy.rewrite {
         if let Some(route) = plan.decided.route {
-            let pattern = &snapshot.route(route).pattern;
-            let rewritten = rewrite::rewrite(&head.uri, rule, pattern).ok_or(ForwardError::Internal)?;
-            head.uri = rewritten.target;
-            if let Some(prefix) = rewritten.stripped.and_then(|prefix| HeaderValue::try_from(prefix).ok()) {
-                head.headers.insert(X_FORWARDED_PREFIX.clone(), prefix);
+            let target = head.target_text();
+            let (path, query) = split_target(&target);
+            let rewritten = rewrite(path, query, rule, &snapshot.route(route).pattern);
+            if !is_target(&rewritten.target) {
+                return Err(ForwardError::Internal);
+            }
+            head.target = rewritten.target.into_bytes();
+            if let Some(prefix) = rewritten.stripped {
+                head.fields.set(Known::XForwardedPrefix, prefix.as_bytes());
             }
         }
         if let Some(host) = rule.host.as_ref().filter(|host| !host.is_empty()) {
-            plan.host = HeaderValue::from_str(host).ok();
+            plan.host = Some(host.clone());
         }
     }
-    apply(&policy.request_headers, &mut head.headers);
+    apply(&policy.request_headers, &mut head.fields);
     Ok(())
 }
 
-/// Applies header operations; framing and the connection are not theirs.
-pub(crate) fn apply(operations: &HeaderOps, headers: &mut HeaderMap) {
-    let framing = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE];
-    for name in operations.remove.iter().filter(|name| !framing.contains(name)) {
-        headers.remove(name);
-    }
-    for (name, value) in operations.set.iter().filter(|(name, _)| !framing.contains(name)) {
-        headers.insert(name.clone(), value.clone());
+/// A target in origin-form as path and query.
+pub(crate) fn split_target(target: &str) -> (&str, Option<&str>) {
+    match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
     }
 }
 
-fn public_origin(headers: &HeaderMap, trust: Trust) -> Option<PublicOrigin> {
-    let said = headers.get(&X_FORWARDED_HOST).filter(|_| trust == Trust::Believed);
-    let host = said.or_else(|| headers.get(HOST))?.clone();
-    Some(PublicOrigin { scheme: forwarded::scheme(headers, trust), host })
+/// Whether a made target can stand in a request line.
+fn is_target(text: &str) -> bool {
+    text.bytes().all(|byte| byte > b' ' && byte != 0x7f && byte != b'#')
+}
+
+/// Applies header operations; framing and the connection are not theirs.
+pub(crate) fn apply(operations: &HeaderOps, fields: &mut Fields) {
+    for name in operations.remove.iter().filter(|name| !Known::from(*name).is_framing()) {
+        fields.remove_named(name);
+    }
+    for (name, value) in operations.set.iter().filter(|(name, _)| !Known::from(name).is_framing()) {
+        fields.set_named(name, value.as_bytes());
+    }
+}
+
+fn public_origin(fields: &Fields, host: String, trust: Trust) -> Option<PublicOrigin> {
+    let said = fields.get(Known::XForwardedHost).filter(|_| trust == Trust::Believed);
+    let host = match said.and_then(|said| std::str::from_utf8(said).ok()) {
+        Some(said) => said.to_owned(),
+        None if host.is_empty() => return None,
+        None => host,
+    };
+    Some(PublicOrigin { scheme: forwarded::scheme(fields, trust), host })
 }

@@ -5,34 +5,39 @@
 
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, response};
-use hyper::body::{Body as _, Incoming};
 use strangler_core::snapshot::HostPolicy;
 
 use super::attempt::Answered;
-use super::body::{AnswerBody, Lease};
 use super::error::ForwardError;
-use super::hop::{self, Marks};
 use super::local::Pin;
 use super::outbound::{self, Plan};
 use super::record::Record;
-use super::{answer, location};
-use crate::upstream::upload::Gate;
+use super::relay::{Lease, Relay};
+use super::upload::Upload;
+use super::{hop, location};
+use crate::http1::chunked::TrailerLimits;
+use crate::http1::relay::Outgoing;
+use crate::http1::{Fields, Framing, Incoming, Known, ResponseHead, Version};
 
-/// An accepted answer, ready to be relayed.
-pub(crate) struct Exchange {
-    head: response::Parts,
-    incoming: Incoming,
-    lease: Lease,
-    /// Announced by the head.
-    length: Option<u64>,
-    idle: Duration,
-    /// The answer came before the client's body was taken.
-    early: bool,
+/// What an upstream's trailers may be.
+const TRAILERS: TrailerLimits = TrailerLimits { lines: 128, bytes: 64 * 1024 };
+
+/// What the client's connection is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Downstream {
+    pub(crate) version: Version,
+    /// Whether another request may follow on it.
+    pub(crate) persistent: bool,
 }
 
-/// Checks an answer and prepares it for the client.
+/// What follows an answer's head.
+pub(crate) enum Follows {
+    Body(Relay),
+    /// Bytes of another protocol.
+    Tunnel(Lease),
+}
+
+/// Checks an answer and makes its head the one the client gets.
 ///
 /// # Errors
 ///
@@ -41,145 +46,95 @@ pub(crate) fn accept(
     answered: Answered,
     pin: &Pin,
     plan: &Plan,
-    gate: Option<&Gate>,
+    upload: Option<&mut Upload>,
+    downstream: Downstream,
     record: &mut Record,
-) -> Result<Exchange, ForwardError> {
-    let Answered { response, connection, in_flight, local } = answered;
-    let (mut head, incoming) = response.into_parts();
-    let marks = Marks::of(&head.headers, |_| false);
-    let length = check(&mut head, &marks)?;
+) -> Result<(Box<ResponseHead>, Follows), ForwardError> {
+    let Answered { mut head, connection, in_flight } = answered;
+    let framing = head.framing(&record.method).map_err(|_| ForwardError::Malformed)?;
     let upstream = pin.snapshot.upstream(plan.decided.upstream);
-    let keep = keep_for(&head, &marks, upstream.pool_idle);
+    let keep =
+        if framing == Framing::UntilClose { Duration::ZERO } else { keep_for(&head, upstream.pool_idle) };
     let switched = switched(&head, plan)?;
     record.answered_by(plan.decided.owner, head.status);
-
-    marks.doomed.remove_from(&mut head.headers, &local.spare);
-    if let Some(protocol) = switched {
-        head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        head.headers.insert(UPGRADE, protocol);
-    }
-    // What hyper keeps for its own upgrades; reason phrase and header-name case stay with the head.
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        head.extensions.remove::<hyper::upgrade::OnUpgrade>();
-    }
-    head.version = Version::HTTP_11;
-    if marks.location {
-        map_locations(&mut head.headers, pin, plan);
-    }
+    hop::strip(&mut head.fields, switched.as_deref(), |_| false);
+    map_locations(&mut head.fields, pin, plan);
     if let Some(policy) = plan.policy(&pin.snapshot) {
-        outbound::apply(&policy.response_headers, &mut head.headers);
+        outbound::apply(&policy.response_headers, &mut head.fields);
     }
-
-    let upload = record.upload.clone();
-    let unfinished = upload.as_ref().is_some_and(|upload| !upload.finished.get());
-    let unasked = gate.is_some_and(|gate| !gate.is_open());
-    if unasked && let Some(gate) = gate {
-        gate.abandon();
+    if switched.is_some() {
+        return Ok((head, Follows::Tunnel(Lease { connection, in_flight, keep: Duration::ZERO })));
     }
-    let early = unfinished && (unasked || head.status.is_client_error() || head.status.is_server_error());
+    let unfinished = upload.as_ref().is_some_and(|upload| !upload.is_finished());
+    let unasked = upload.as_ref().is_some_and(|upload| upload.is_held());
+    if let Some(upload) = upload {
+        upload.abandon();
+    }
+    // The answer came before the client's body was taken.
+    let early = unfinished && (unasked || head.status >= 400);
+    let (outgoing, ends) = reframe(&mut head, framing, downstream.version);
+    let persistent = downstream.persistent && !early && !ends;
+    if !persistent {
+        head.fields.add(Known::Connection, b"close");
+    } else if downstream.version == Version::Http10 {
+        head.fields.add(Known::Connection, b"keep-alive");
+    }
+    let lease = Lease { connection, in_flight, keep };
+    let body = Incoming::new(framing, TRAILERS);
     let idle = plan.timeouts(pin, upstream).idle;
-    let lease = Lease { local, connection, in_flight, keep, upload };
-    Ok(Exchange { head, incoming, lease, length, idle, early })
+    Ok((head, Follows::Body(Relay::new(body, outgoing, lease, idle, persistent, ends))))
 }
 
-impl Exchange {
-    /// The response for the client; `record` lives until its last byte.
-    pub(crate) fn into_response(self, record: Record) -> Response<AnswerBody> {
-        let Exchange { head, incoming, lease, length, idle, early } = self;
-        let client = std::rc::Rc::clone(record.client());
-        let status = head.status;
-        if status == StatusCode::SWITCHING_PROTOCOLS {
-            client.tunnel.replace(Some(super::tunnel::Tunnel::new(lease, record)));
-            return Response::from_parts(head, AnswerBody::Empty);
+/// How the body is written to a client of this version, and whether its end is the connection's.
+fn reframe(head: &mut ResponseHead, framing: Framing, version: Version) -> (Outgoing, bool) {
+    match (framing, version) {
+        (Framing::None, _) => {
+            // Neither has content, and says so by its status (RFC 9110, 8.6; RFC 9112, 6.1).
+            if head.status == 204 {
+                head.fields.remove(Known::ContentLength);
+                head.fields.remove(Known::TransferEncoding);
+            }
+            if version == Version::Http10 {
+                head.fields.remove(Known::TransferEncoding);
+            }
+            (Outgoing::Plain, false)
         }
-        let body = if incoming.is_end_stream() {
-            lease.release();
-            // A 204 has no length (RFC 9110, 8.6).
-            AnswerBody::announced(length.filter(|_| status != StatusCode::NO_CONTENT), record)
-        } else {
-            AnswerBody::relay(incoming, lease, record, idle)
-        };
-        let mut response = Response::from_parts(head, body);
-        if early {
-            client.unread.set(true);
-            answer::close(&mut response);
+        (Framing::Length(_), _) => (Outgoing::Plain, false),
+        (Framing::Chunked, Version::Http11) => (Outgoing::Chunked, false),
+        (Framing::UntilClose, Version::Http11) => {
+            head.fields.add(Known::TransferEncoding, b"chunked");
+            (Outgoing::Chunked, false)
         }
-        response
-    }
-}
-
-/// The rules of an answer's head; returns the length it announces.
-fn check(head: &mut response::Parts, marks: &Marks) -> Result<Option<u64>, ForwardError> {
-    if head.status.as_u16() > 599 {
-        return Err(ForwardError::Malformed);
-    }
-    if !marks.transfer_encoding {
-        return if marks.content_length { length(&mut head.headers) } else { Ok(None) };
-    }
-    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        if !chunked || codings.next().is_some() || head.headers.contains_key(CONTENT_LENGTH) {
-            return Err(ForwardError::Malformed);
+        (Framing::Chunked | Framing::UntilClose, Version::Http10) => {
+            head.fields.remove(Known::TransferEncoding);
+            (Outgoing::Plain, true)
         }
     }
-    Ok(None)
-}
-
-/// One length, in digits only; equal repetitions are made one (RFC 9110, 8.6).
-fn length(headers: &mut HeaderMap) -> Result<Option<u64>, ForwardError> {
-    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = lines.next() else { return Ok(None) };
-    let mut repeated = false;
-    for line in lines {
-        repeated = true;
-        if line != first {
-            return Err(ForwardError::Malformed);
-        }
-    }
-    let text = std::str::from_utf8(first.as_bytes()).map_err(|_| ForwardError::Malformed)?;
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(ForwardError::Malformed);
-    }
-    let length = text.parse().map_err(|_| ForwardError::Malformed)?;
-    if repeated {
-        let first = first.clone();
-        headers.insert(CONTENT_LENGTH, first);
-    }
-    Ok(Some(length))
 }
 
 /// The protocol that both sides agreed on.
-fn switched(head: &response::Parts, plan: &Plan) -> Result<Option<HeaderValue>, ForwardError> {
-    if head.status != StatusCode::SWITCHING_PROTOCOLS {
+fn switched(head: &ResponseHead, plan: &Plan) -> Result<Option<Vec<u8>>, ForwardError> {
+    if head.status != 101 {
         return Ok(None);
     }
-    match (&plan.upgrade, head.headers.get(UPGRADE)) {
-        (Some(asked), Some(accepted)) if hop::upgrade_matches(asked, accepted) => Ok(Some(accepted.clone())),
+    match (&plan.upgrade, head.fields.get(Known::Upgrade)) {
+        (Some(asked), Some(accepted)) if hop::upgrade_matches(asked, accepted) => Ok(Some(accepted.to_vec())),
         _ => Err(ForwardError::UnsolicitedUpgrade),
     }
 }
 
 /// How long the connection may be idle: as configured, less if the upstream says that it closes earlier.
-fn keep_for(head: &response::Parts, marks: &Marks, pool_idle: Duration) -> Duration {
-    // A codec that has seen HTTP/1.0 speaks it to the end of the connection, which rules out chunked bodies.
-    if head.version != Version::HTTP_11 {
+fn keep_for(head: &ResponseHead, pool_idle: Duration) -> Duration {
+    let says = |option| head.fields.contains(Known::Connection) && hop::connection_says(&head.fields, option);
+    // What speaks HTTP/1.0 may close whenever it likes.
+    if head.version == Version::Http10 || says(b"close") {
         return Duration::ZERO;
     }
-    let closes = |line: &HeaderValue| {
-        line.as_bytes()
-            .split(|byte| *byte == b',')
-            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-    };
-    if marks.connection && head.headers.get_all(CONNECTION).iter().any(closes) {
-        return Duration::ZERO;
-    }
-    if !marks.keep_alive {
-        return pool_idle;
-    }
-    let hint = head.headers.get("keep-alive").and_then(|value| value.to_str().ok()).and_then(|value| {
-        value.split(',').find_map(|part| part.trim().strip_prefix("timeout=")?.trim().parse::<u64>().ok())
-    });
+    let hint = head.fields.get(Known::KeepAlive).and_then(|value| std::str::from_utf8(value).ok()).and_then(
+        |value| {
+            value.split(',').find_map(|part| part.trim().strip_prefix("timeout=")?.trim().parse::<u64>().ok())
+        },
+    );
     match hint {
         // A little earlier than the upstream, so that a request does not meet its closing.
         Some(seconds) => {
@@ -189,13 +144,16 @@ fn keep_for(head: &response::Parts, marks: &Marks, pool_idle: Duration) -> Durat
     }
 }
 
-fn map_locations(headers: &mut HeaderMap, pin: &Pin, plan: &Plan) {
+fn map_locations(fields: &mut Fields, pin: &Pin, plan: &Plan) {
+    if !fields.contains(Known::Location) && !fields.contains(Known::ContentLocation) {
+        return;
+    }
     let mut names: Vec<&str> = Vec::new();
-    if let Some(host) = plan.host.as_ref().and_then(|host| host.to_str().ok()) {
+    if let Some(host) = &plan.host {
         names.push(host);
     }
     if let HostPolicy::Literal(name) = &pin.snapshot.upstream(plan.decided.upstream).host {
         names.push(name);
     }
-    location::map(headers, &pin.snapshot, plan.public.as_ref(), &names);
+    location::map(fields, &pin.snapshot, plan.public.as_ref(), &names);
 }

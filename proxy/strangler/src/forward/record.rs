@@ -1,18 +1,19 @@
 //! What is known about one request: counted and logged when it ends, however it ends.
 
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, StatusCode, Uri, Version, request};
+use http::Method;
 use strangler_core::matching::near::SpellingDifference;
 use strangler_core::routing::Decision;
 use strangler_core::words::{Owner, UpstreamId};
 
+use super::identity::RequestId;
 use super::local::{Client, Pin};
+use super::outbound::split_target;
+use crate::http1::{RequestHead, Version};
 use crate::telemetry::{AccessRecord, Answerer, RequestOutcome};
-use crate::upstream::upload::UploadProgress;
 
 /// nginx's code for a client that left before its answer was complete.
 const CLIENT_GONE: u16 = 499;
@@ -22,12 +23,14 @@ pub(crate) struct Record {
     client: Rc<Client>,
     pub(crate) pin: Pin,
     started: Instant,
-    method: Method,
-    target: Uri,
+    pub(crate) method: Method,
+    target: Box<str>,
     /// The authority routed on.
-    pub(crate) host: Option<HeaderValue>,
-    pub(crate) request_id: Option<HeaderValue>,
+    pub(crate) host: Box<str>,
+    pub(crate) request_id: Option<RequestId>,
     pub(crate) version: Version,
+    /// The request was in the buffer before the one before it was answered.
+    pub(crate) pipelined: bool,
     pub(crate) client_ip: IpAddr,
     decision: Option<Decision>,
     answerer: Answerer,
@@ -36,24 +39,25 @@ pub(crate) struct Record {
     /// From the start until the response's head was there.
     pub(crate) responded: Option<Duration>,
     pub(crate) retries: u32,
-    pub(crate) upload: Option<Rc<UploadProgress>>,
-    pub(crate) bytes_out: Cell<u64>,
-    code: Option<StatusCode>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    code: Option<u16>,
     pub(crate) error: Option<&'static str>,
     complete: bool,
     gone: bool,
 }
 
 impl Record {
-    pub(crate) fn new(client: &Rc<Client>, pin: &Pin, now: Instant, head: &request::Parts) -> Record {
+    pub(crate) fn new(client: &Rc<Client>, pin: &Pin, now: Instant, head: &RequestHead) -> Record {
         Record {
             client: Rc::clone(client),
             pin: Rc::clone(pin),
             started: now,
             method: head.method.clone(),
-            target: head.uri.clone(),
+            target: head.target_text().into(),
             version: head.version,
-            host: None,
+            pipelined: false,
+            host: Box::default(),
             request_id: None,
             client_ip: client.peer,
             decision: None,
@@ -61,8 +65,8 @@ impl Record {
             endpoint: None,
             responded: None,
             retries: 0,
-            upload: None,
-            bytes_out: Cell::new(0),
+            bytes_in: 0,
+            bytes_out: 0,
             code: None,
             error: None,
             complete: false,
@@ -80,13 +84,13 @@ impl Record {
     }
 
     /// Notes who answers.
-    pub(crate) fn answered_by(&mut self, owner: Owner, status: StatusCode) {
+    pub(crate) fn answered_by(&mut self, owner: Owner, status: u16) {
         self.answerer = owner.into();
         self.code = Some(status);
     }
 
     /// Notes that the proxy answers.
-    pub(crate) fn answered_by_proxy(&mut self, status: StatusCode, error: Option<&'static str>) {
+    pub(crate) fn answered_by_proxy(&mut self, status: u16, error: Option<&'static str>) {
         self.answerer = Answerer::Proxy;
         self.code = Some(status);
         self.error = error;
@@ -125,11 +129,11 @@ impl Record {
         let decision = self.decision.as_ref();
         self.client.local.recorder.log(&AccessRecord {
             time: &format!("{began:.3}"),
-            request_id: text(self.request_id.as_ref()).unwrap_or_default(),
+            request_id: self.request_id.as_deref().unwrap_or_default(),
             client: Some(self.client_ip),
             method: self.method.as_str(),
-            host: text(self.host.as_ref()).unwrap_or_default(),
-            path: self.target.path(),
+            host: &self.host,
+            path: split_target(&self.target).0,
             status: code,
             route: decision.and_then(|d| d.route).map(|id| &*snapshot.route(id).id),
             slice: decision.and_then(|d| d.slice).map(|id| &*snapshot.slice(id).name),
@@ -140,8 +144,8 @@ impl Record {
             generation: self.pin.generation,
             upstream: upstream.map(|upstream| upstream.name.as_str()),
             endpoint,
-            bytes_in: self.upload.as_ref().map_or(0, |upload| upload.received.get()),
-            bytes_out: self.bytes_out.get(),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
             duration_ms: millis(took),
             upstream_ms: self.responded.map(millis),
             retries: self.retries,
@@ -158,8 +162,7 @@ impl Drop for Record {
         let now = Instant::now();
         let duration = now.saturating_duration_since(self.started);
         let complete = (self.complete && !self.gone).then_some(self.code).flatten();
-        let code = complete.map_or(CLIENT_GONE, |code| code.as_u16());
-        self.client.end(now);
+        let code = complete.unwrap_or(CLIENT_GONE);
         let recorder = &self.client.local.recorder;
         recorder.request(
             &self.pin,
@@ -186,10 +189,6 @@ fn difference(difference: SpellingDifference) -> &'static str {
         SpellingDifference::Extension => "extension",
         SpellingDifference::Several => "several",
     }
-}
-
-fn text(value: Option<&HeaderValue>) -> Option<&str> {
-    value.and_then(|value| value.to_str().ok())
 }
 
 fn millis(duration: Duration) -> f64 {

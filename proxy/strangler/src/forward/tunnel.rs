@@ -1,11 +1,12 @@
 //! An upgraded connection: bytes in both directions until both ends are done.
 
-use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::body::Lease;
 use super::record::Record;
-use crate::upstream::stream::Stream;
+use super::relay::Lease;
+use crate::http1::Wire;
 
 /// Bytes buffered per direction.
 const BUFFER: usize = 8 * 1024;
@@ -21,31 +22,46 @@ impl Tunnel {
         Tunnel { lease, record }
     }
 
-    /// Copies until both directions ended, or one broke. `surplus` is what was read of the client beyond its
-    /// request. An end of one direction is passed on and leaves the other open. Reloads do not touch it.
-    pub(crate) async fn run(self, client: Stream, surplus: Bytes) {
+    /// Copies until both directions ended, or one broke. What was read of either side beyond its head goes first.
+    /// An end of one direction is passed on and leaves the other open. Reloads do not touch it.
+    pub(crate) async fn run(self, client: Wire) {
         let Tunnel { lease, mut record } = self;
         let Lease { connection, in_flight, .. } = lease;
-        let before = client.sent();
-        let (upstream, beyond) = connection.into_upgraded().await;
-        let outcome = copy(client.clone(), surplus, upstream, beyond).await;
-        if outcome.is_err() {
-            client.reset_on_close();
+        let (mut upstream, beyond, _) = connection.wire.into_parts();
+        let (mut client, surplus, _) = client.into_parts();
+        let outcome = {
+            let (from_client, to_client) = client.split();
+            let (from_upstream, to_upstream) = upstream.split();
+            let up = copy(from_client, to_upstream, &surplus);
+            let down = copy(from_upstream, to_client, &beyond);
+            tokio::try_join!(up, down)
+        };
+        match outcome {
+            Ok((_, down)) => record.bytes_out = down,
+            Err(_broken) => reset_on_close(&client),
         }
-        record.bytes_out.set(client.sent().saturating_sub(before));
         record.complete();
         drop(in_flight);
     }
 }
 
-async fn copy(
-    mut client: Stream,
-    surplus: Bytes,
-    mut upstream: Stream,
-    beyond: Bytes,
-) -> std::io::Result<()> {
-    upstream.write_all(&surplus).await?;
-    client.write_all(&beyond).await?;
-    tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER).await?;
-    Ok(())
+/// Copies until the source ends, and passes the end on. Returns how many bytes went.
+async fn copy(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, first: &[u8]) -> std::io::Result<u64> {
+    to.write_all(first).await?;
+    let mut total = u64::try_from(first.len()).unwrap_or(u64::MAX);
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            to.shutdown().await?;
+            return Ok(total);
+        }
+        to.write_all(buffer.get(..count).unwrap_or_default()).await?;
+        total = total.saturating_add(u64::try_from(count).unwrap_or_default());
+    }
+}
+
+fn reset_on_close(tcp: &TcpStream) {
+    // A socket that is already gone cannot be reset and need not be.
+    drop(socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO)));
 }

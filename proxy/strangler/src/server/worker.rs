@@ -63,7 +63,6 @@ pub(super) struct WorkerSetup {
 pub(super) struct Worker {
     pub(super) local: Rc<Local>,
     open: Arc<AtomicU64>,
-    draining: Cell<bool>,
     cut: Cell<bool>,
     next: Cell<u64>,
     /// Wakers of open connections, so that each can be told to end.
@@ -102,7 +101,6 @@ async fn run(setup: WorkerSetup) -> io::Result<u64> {
     let worker = Rc::new(Worker {
         local: Rc::new(Local::new(&live, &telemetry, &name, wanted)),
         open,
-        draining: Cell::new(false),
         cut: Cell::new(false),
         next: Cell::new(0),
         connections: RefCell::default(),
@@ -128,7 +126,7 @@ async fn run(setup: WorkerSetup) -> io::Result<u64> {
         return Err(io::Error::other("accepting panicked"));
     }
     let dropped = stage.wait_for(|stage| *stage != Stage::Serving).await.is_err();
-    worker.draining.set(true);
+    worker.local.draining.set(true);
     worker.wake_all();
     if !dropped {
         tokio::select! {
@@ -205,7 +203,7 @@ fn is_exhausted(error: &io::Error) -> bool {
 
 impl Worker {
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.local.draining.get()
     }
 
     pub(super) fn is_cut(&self) -> bool {

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use strangler_core::words::{Effect, Share};
 
 use super::EndpointState;
-use super::http1::Connection;
+use super::connection::Connection;
 
 /// Idle connections kept per thread and endpoint.
 const MAX_IDLE: usize = 512;
@@ -22,6 +23,15 @@ const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
 /// Retries that are always allowed per window, so that a quiet upstream has any.
 const BUDGET_FLOOR: u64 = 10;
+
+/// Who is asked whether an idle connection is quiet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// The reactor: no system call.
+    Reactor,
+    /// The socket too.
+    Socket,
+}
 
 #[derive(Debug)]
 struct Idle {
@@ -49,13 +59,15 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// An idle connection that a request of this effect may use, the most recently used first.
+    /// An idle connection that a request of this effect may use, the most recently used first. `look`: whether
+    /// the socket itself is asked, because the request was there before the reactor was.
     pub(crate) fn take(
         &self,
         endpoint: &EndpointState,
-        effect: Effect,
+        (effect, look): (Effect, Look),
         now: Instant,
         pool_idle: Duration,
+        cx: &mut Context<'_>,
     ) -> Option<Connection> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.entry(endpoint.id).or_default();
@@ -66,9 +78,11 @@ impl Pool {
                 return None;
             }
             let Idle { connection, until, .. } = shelf.idle.pop()?;
-            // What an upstream sent beyond its last answer may lie unread in the socket, and would be taken for
-            // the answer to this request: one look per reuse is the price of never mixing up two clients.
-            if age < pool_idle && now < until && connection.is_ready() && connection.is_quiet() {
+            // What an upstream sent beyond its last answer would be taken for the answer to this request. The
+            // reactor reports in the order of arrival: where it has reported the request and no such bytes, there
+            // were none when the request came. A request that was in the buffer already proves nothing.
+            let quiet = connection.is_idle(cx) && (look == Look::Reactor || connection.wire.is_quiet());
+            if age < pool_idle && now < until && quiet {
                 return Some(connection);
             }
         }
@@ -78,7 +92,7 @@ impl Pool {
     /// Keeps a connection whose exchange is complete for at most `keep`.
     pub(crate) fn put(&self, endpoint: &Arc<EndpointState>, connection: Connection, keep: Duration) {
         // Whoever waits for a place under `max_connections` may be on another thread.
-        if connection.is_closed() || keep.is_zero() || endpoint.starved.load(Ordering::Relaxed) > 0 {
+        if keep.is_zero() || endpoint.starved.load(Ordering::Relaxed) > 0 {
             return;
         }
         let mut shelves = self.shelves.borrow_mut();
@@ -114,7 +128,8 @@ impl Pool {
             if shelf.endpoint.as_ref().is_some_and(wanted) {
                 shelf.idle.clear();
             }
-            shelf.idle.retain(|idle| now < idle.until && !idle.connection.is_closed());
+            let mut cx = Context::from_waker(Waker::noop());
+            shelf.idle.retain(|idle| now < idle.until && idle.connection.is_idle(&mut cx));
             let quiet = shelf.window.is_none_or(|at| now.saturating_duration_since(at) >= BUDGET_WINDOW);
             !shelf.idle.is_empty() || !quiet
         });

@@ -89,7 +89,8 @@ fn bodies() -> Vec<Case> {
             .send("\r\n1000\r\n")
             .send("b".repeat(4096))
             .send("\r\n1\r\nb")
-            .want(too_much()),
+            .want(too_much())
+            .want(refused(&[413])),
     ]
 }
 

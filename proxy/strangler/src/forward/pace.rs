@@ -69,7 +69,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::Pace;
-    use crate::upstream::upload::UploadFault;
+    use crate::forward::upload::UploadFault;
 
     /// Pieces of `bytes` that come `every` so many seconds; when the upload fails, in seconds, and why.
     fn check(pause: u64, rate: Option<u64>, bytes: u64, every: u64, expected: Option<(u64, UploadFault)>) {

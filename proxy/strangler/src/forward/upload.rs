@@ -1,0 +1,209 @@
+//! The body of a request on its way to an upstream.
+//!
+//! Owns the limits of what a client may send and how slowly, and holding the body back until the upstream wants
+//! it. Refuses to end cleanly what the client did not end cleanly.
+
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use super::pace::Pace;
+use crate::http1::chunked::{ChunkedFault, TrailerLimits};
+use crate::http1::relay::{self, MoveFault, Moved, Outgoing};
+use crate::http1::{Framing, Incoming, Wire};
+
+/// How long an upstream may leave `Expect: 100-continue` unanswered before the body is sent anyway
+/// (RFC 9110, 10.1.1: a client must not wait for an indefinite period).
+const EXPECT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a client may send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UploadLimits {
+    /// Bytes; `None`: any number.
+    pub(crate) bytes: Option<u64>,
+    /// Trailer lines, and their bytes: as many as header lines.
+    pub(crate) trailers: TrailerLimits,
+    /// Time between two pieces.
+    pub(crate) pause: Duration,
+    /// Bytes per second on average; `None`: any.
+    pub(crate) rate: Option<u64>,
+}
+
+/// What was the client's fault in an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UploadFault {
+    /// More than `limits.body`.
+    TooLarge,
+    /// Trailers beyond what headers may have.
+    TrailersTooLarge,
+    /// Nothing for `limits.body_timeout`.
+    Stalled,
+    /// Slower than `limits.body_rate`.
+    TooSlow,
+    /// Not chunked as announced.
+    Malformed,
+    /// The client left.
+    Gone,
+}
+
+/// Whether the body may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    Open,
+    /// The client waits for 100.
+    Held {
+        until: Instant,
+    },
+    /// The upstream gave its final answer without the body: the client is not asked for it.
+    Abandoned,
+}
+
+/// How far an upload has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// All of it was handed on.
+    Finished,
+    /// It waits; for the client at most until then.
+    Waiting(Option<Instant>),
+    /// The upstream takes no more of it.
+    Cut,
+}
+
+/// A client's body on its way.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    body: Incoming,
+    outgoing: Outgoing,
+    limits: UploadLimits,
+    pace: Pace,
+    gate: Gate,
+    received: u64,
+    moved: Instant,
+    finished: bool,
+    cut: bool,
+}
+
+impl Upload {
+    /// `None` where the request has no body. `expects`: the client waits for 100 before it sends the body.
+    pub(crate) fn new(framing: Framing, limits: UploadLimits, expects: bool, now: Instant) -> Option<Upload> {
+        let body = Incoming::new(framing, limits.trailers);
+        if body.is_done() {
+            return None;
+        }
+        let outgoing = if framing == Framing::Chunked { Outgoing::Chunked } else { Outgoing::Plain };
+        let gate = if expects { Gate::Held { until: now + EXPECT_PATIENCE } } else { Gate::Open };
+        let pace = Pace::new(limits.pause, limits.rate, now);
+        let (received, finished, cut) = (0, false, false);
+        Some(Upload { body, outgoing, limits, pace, gate, received, moved: now, finished, cut })
+    }
+
+    /// Bytes taken from the client so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether the client's body came to its end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Whether bytes of the body were taken from the client: it cannot be sent a second time.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.received > 0 || self.finished
+    }
+
+    /// When the last piece passed, or the upload was made.
+    pub(crate) fn moved(&self) -> Instant {
+        self.moved
+    }
+
+    /// Whether the client still waits to be asked for the body.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.gate, Gate::Held { .. })
+    }
+
+    /// Whether the client has waited for long enough.
+    pub(crate) fn is_overdue(&self) -> bool {
+        matches!(self.gate, Gate::Held { until } if Instant::now() >= until)
+    }
+
+    /// Lets the body pass. Whether the client waited for that.
+    pub(crate) fn open(&mut self) -> bool {
+        let held = self.is_held();
+        if held {
+            self.gate = Gate::Open;
+            self.moved = Instant::now();
+        }
+        held
+    }
+
+    /// The final answer came before the body was asked for: it never will be.
+    pub(crate) fn abandon(&mut self) {
+        if self.is_held() {
+            self.gate = Gate::Abandoned;
+        }
+    }
+
+    /// Nothing more of it is wanted.
+    pub(crate) fn cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// Moves what can be moved without waiting.
+    ///
+    /// # Errors
+    ///
+    /// The client's fault.
+    pub(crate) fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Wire,
+        upstream: &mut Wire,
+        scratch: &mut [u8],
+        tap: &mut dyn FnMut(&[u8]),
+    ) -> Result<Progress, UploadFault> {
+        if self.finished {
+            return Ok(Progress::Finished);
+        }
+        if self.cut {
+            return Ok(Progress::Cut);
+        }
+        match self.gate {
+            Gate::Open => {}
+            Gate::Abandoned => return Ok(Progress::Cut),
+            Gate::Held { until } => return Ok(Progress::Waiting(Some(until))),
+        }
+        let limit = self.limits.bytes;
+        let received = &mut self.received;
+        let before = *received;
+        let mut seen = |data: &[u8]| {
+            *received = received.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+            tap(data);
+            limit.is_none_or(|limit| *received <= limit)
+        };
+        let outcome =
+            relay::advance(cx, (client, &mut self.body), (upstream, self.outgoing), scratch, &mut seen);
+        let came = self.received - before;
+        if came > 0 {
+            let now = Instant::now();
+            self.moved = now;
+            self.pace.came(came, now);
+        }
+        match outcome {
+            Ok(Moved::Done) => {
+                self.finished = true;
+                self.moved = Instant::now();
+                Ok(Progress::Finished)
+            }
+            Ok(Moved::Blocked) => Ok(Progress::Waiting(None)),
+            Ok(Moved::Starved) => self.pace.owes(Instant::now()).map(|until| Progress::Waiting(Some(until))),
+            Err(MoveFault::Sink) => {
+                self.cut = true;
+                Ok(Progress::Cut)
+            }
+            Err(MoveFault::Ended) => Err(UploadFault::Gone),
+            Err(MoveFault::Refused) => Err(UploadFault::TooLarge),
+            Err(MoveFault::Framing(ChunkedFault::Malformed)) => Err(UploadFault::Malformed),
+            Err(MoveFault::Framing(ChunkedFault::TrailersTooLarge)) => Err(UploadFault::TrailersTooLarge),
+        }
+    }
+}
