@@ -31,9 +31,9 @@ fn house(text: &str, others: &[(&str, &str)]) -> (tempfile::TempDir, Source) {
     (folder, Source::File(main))
 }
 
-/// Lines of a patch without its names.
+/// Lines of a patch without its names, and without the blank that stands for an unchanged empty line.
 fn hunks(patch: &str) -> String {
-    patch.lines().skip(2).map(|line| format!("{line}\n")).collect()
+    patch.lines().skip(2).map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 #[track_caller]
