@@ -124,6 +124,11 @@ impl Inventory {
         self.tree.add(&elements, method(call.method), &tally);
     }
 
+    /// Makes the next [`Inventory::take_changes`] answer everything there is: for a store that begins anew.
+    pub fn mark_all_changed(&mut self) {
+        self.tree.merged = true;
+    }
+
     /// What changed since the last call, for a store.
     pub fn take_changes(&mut self) -> Changes {
         self.tree.take_changed()

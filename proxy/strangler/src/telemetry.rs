@@ -4,6 +4,7 @@
 //! when asked. Refuses to slow a request down: nothing here waits, and what does not fit is dropped and counted.
 
 pub mod access_log;
+pub mod feed;
 pub mod recorder;
 mod render;
 
@@ -26,6 +27,8 @@ pub struct Telemetry {
     pub config_stale: AtomicBool,
     /// The access log.
     pub access_log: Arc<AccessLogWriter>,
+    /// The requests that ended last.
+    pub feed: Arc<feed::Feed>,
     shards: Mutex<Vec<Arc<Shard>>>,
     stopped: Mutex<Vec<Stopped>>,
 }
@@ -75,7 +78,9 @@ impl Telemetry {
     }
 
     fn recorder_of(&self, role: Role) -> Recorder {
-        let shard = Arc::new(Shard::new(role, self.access_log.lane()));
+        // A copy is no request of a client: it is found by its primary.
+        let ring = (role == Role::Primary).then(|| self.feed.ring());
+        let shard = Arc::new(Shard::new(role, self.access_log.lane(), ring));
         self.lock().push(Arc::clone(&shard));
         Recorder::new(shard, Arc::clone(&self.access_log))
     }

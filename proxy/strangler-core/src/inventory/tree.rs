@@ -23,7 +23,7 @@ pub(super) struct Tree {
     nodes: usize,
     changed: BTreeSet<(String, String)>,
     /// Templates were merged: rows on disk may be of templates that are no more.
-    merged: bool,
+    pub(super) merged: bool,
     /// Requests whose template found no room of its own.
     pub(super) collapsed: u64,
 }

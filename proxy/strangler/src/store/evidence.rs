@@ -9,6 +9,7 @@
 
 mod database;
 mod key;
+mod learn;
 
 #[cfg(test)]
 mod tests;
@@ -22,12 +23,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use strangler_core::compare::{Element, NotCompared, Path as ComparedPath};
 use strangler_core::evidence::{Ledger, Limits, Observation, Outcome};
+use strangler_core::inventory::Inventory;
 use strangler_core::redact::{Pseudonyms, Redactor};
 use strangler_core::snapshot::Snapshot;
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use database::{Database, Scope};
+use crate::telemetry::feed::Feed;
+use database::{Database, Scope, Stored};
+use learn::Learner;
 
 /// Observations that may wait.
 const WAITING_MAX: usize = 4096;
@@ -57,6 +61,8 @@ pub struct Held {
     pub ledger: Ledger,
     /// The configuration it follows.
     pub snapshot: Arc<Snapshot>,
+    /// The routes learned from traffic.
+    pub inventory: Inventory,
 }
 
 type Question = Box<dyn FnOnce(&mut Held) + Send>;
@@ -109,12 +115,17 @@ pub struct Evidence {
 pub struct Unavailable;
 
 impl Evidence {
-    /// Starts the thread. `directory`: where rows are kept; `None`: nothing outlives the process.
+    /// Starts the thread. `directory`: where rows are kept; `None`: nothing outlives the process. `feed`: what the
+    /// inventory learns from.
     ///
     /// # Errors
     ///
     /// When the directory's key cannot be had, or there is no thread.
-    pub fn start(directory: Option<&Path>, snapshot: Arc<Snapshot>) -> Result<Evidence, StoreError> {
+    pub fn start(
+        directory: Option<&Path>,
+        snapshot: Arc<Snapshot>,
+        feed: Arc<Feed>,
+    ) -> Result<Evidence, StoreError> {
         let key = match directory {
             Some(directory) => key::of_directory(directory)?,
             None => key::fresh()?,
@@ -136,7 +147,7 @@ impl Evidence {
         let directory = directory.map(Path::to_owned);
         std::thread::Builder::new()
             .name("evidence".into())
-            .spawn(move || Thread::run(owner, directory.as_deref(), &received))
+            .spawn(move || Thread::run(owner, directory.as_deref(), feed, &received))
             .map_err(|error| StoreError::Io { path: PathBuf::from("a thread"), error })?;
         Ok(Evidence { shared, messages })
     }
@@ -237,6 +248,7 @@ fn weight(observation: &Observation) -> usize {
 struct Thread {
     shared: Arc<Shared>,
     held: Held,
+    learner: Learner,
     database: Option<Database>,
     /// When the first change came that is not on disk.
     changed: Option<Instant>,
@@ -247,11 +259,13 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(shared: Arc<Shared>, directory: Option<&Path>, messages: &Receiver<Message>) {
-        let opened = directory
-            .and_then(|directory| Database::open(directory).map(|(database, rows)| (Some(database), rows)));
-        let (database, rows) = opened.unwrap_or_default();
-        let (ledger, lost) = Ledger::restore(rows, Limits::DEFAULT);
+    fn run(shared: Arc<Shared>, directory: Option<&Path>, feed: Arc<Feed>, messages: &Receiver<Message>) {
+        let (database, stored) = match directory.and_then(Database::open) {
+            Some((database, stored)) => (Some(database), stored),
+            None => (None, Stored::default()),
+        };
+        let (ledger, lost) = Ledger::restore(stored.evidence, Limits::DEFAULT);
+        let inventory = Inventory::restore(stored.inventory);
         if lost > 0 {
             tracing::warn!(rows = lost, "evidence on disk does not fit together; these rows are left out");
         }
@@ -259,14 +273,16 @@ impl Thread {
         let (snapshot, since) = lock(&shared.latest).clone();
         // Rows that fit nowhere would stay for ever.
         let scope = if lost > 0 { Scope::Everything } else { Scope::Changes };
-        let held = Held { ledger, snapshot };
-        let mut thread = Thread { shared, held, database, changed: None, scope, retry_at: None };
+        let held = Held { ledger, snapshot, inventory };
+        let learner = Learner::new(feed);
+        let mut thread = Thread { shared, held, learner, database, changed: None, scope, retry_at: None };
         thread.follow(since);
         thread.serve(messages);
         thread.write();
     }
 
     fn serve(&mut self, messages: &Receiver<Message>) {
+        let mut looked = Instant::now();
         loop {
             let due = self.changed.map(|since| WRITE_AFTER.saturating_sub(since.elapsed()));
             let wait = due.filter(|_| self.retry_at.is_none()).map_or(LOOK, |due| due.min(LOOK));
@@ -281,6 +297,10 @@ impl Thread {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                self.learn();
+            }
             if self.changed.is_some_and(|since| since.elapsed() >= WRITE_AFTER) {
                 self.write();
             }
@@ -288,10 +308,17 @@ impl Thread {
     }
 
     fn follow(&mut self, since: Timestamp) {
+        self.learner.follow(&self.held.snapshot);
         for (slice, cause) in self.held.ledger.follow(&self.held.snapshot, since) {
             tracing::info!(slice = &*slice, "evidence begins: {}", cause.in_words());
         }
         self.touch();
+    }
+
+    fn learn(&mut self) {
+        if self.learner.learn(&mut self.held.inventory) {
+            self.touch();
+        }
     }
 
     fn touch(&mut self) {
@@ -325,12 +352,15 @@ impl Thread {
                 self.touch();
             }
             Message::Question(question) => {
+                // What has ended before the question is in its answer.
+                self.learn();
                 question(&mut self.held);
                 // It may have changed something, such as begun an epoch.
                 self.touch();
             }
             Message::Release(done) => {
                 self.retry_at = self.retry_at.map(|_| Instant::now());
+                self.learn();
                 self.write();
                 self.database = None;
                 // Nobody waits any more: then nobody needs to know.
@@ -378,6 +408,7 @@ impl Thread {
         self.changed = None;
         let Some(database) = &mut self.database else {
             drop(self.held.ledger.take_changes());
+            drop(self.held.inventory.take_changes());
             return;
         };
         if self.retry_at.is_some_and(|at| at > Instant::now()) {
@@ -387,8 +418,10 @@ impl Thread {
         let scope = if self.retry_at.take().is_some() { Scope::Everything } else { self.scope };
         if scope == Scope::Everything {
             self.held.ledger.mark_all_changed();
+            self.held.inventory.mark_all_changed();
         }
-        match database.apply(&self.held.ledger.take_changes(), scope) {
+        let (evidence, inventory) = (self.held.ledger.take_changes(), self.held.inventory.take_changes());
+        match database.apply(evidence, &inventory, scope) {
             Ok(pruned) => {
                 self.scope = Scope::Changes;
                 self.shared.pruned.fetch_add(pruned, Ordering::Relaxed);

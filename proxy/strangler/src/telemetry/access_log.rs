@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use strangler_core::redact::{Pseudonyms, Redactor, is_plain_path};
 use strangler_core::snapshot::AccessLog;
 
 use super::recorder::Role;
@@ -37,7 +38,8 @@ pub struct AccessRecord<'a> {
     pub method: &'a str,
     /// As routed on.
     pub host: &'a str,
-    /// As sent, without the query.
+    /// As sent, without the query. What looks like a secret in it is replaced in the log.
+    #[serde(serialize_with = "redacted")]
     pub path: &'a str,
     /// As the client got it; 499 where the client left first.
     pub status: u16,
@@ -88,6 +90,14 @@ pub struct AccessRecord<'a> {
     /// What went wrong, in the words of RFC 9209.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
+}
+
+/// A path as it may be logged: the code of a reset link is as good as a password.
+fn redacted<S: serde::Serializer>(path: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    if is_plain_path(path) {
+        return serializer.serialize_str(path);
+    }
+    serializer.serialize_str(&Redactor::new(&Pseudonyms::Blank, &[], None).path(path))
 }
 
 /// Lines of one data thread that wait for the writer.
@@ -320,6 +330,18 @@ mod tests {
         for line in first.lines().chain(second.lines()) {
             serde_json::from_str::<serde_json::Value>(line).unwrap();
         }
+    }
+
+    #[test]
+    fn no_secret_of_a_path_is_logged() {
+        let log = AccessLogWriter::default();
+        let lane = log.lane();
+        for path in ["/reset/XK42-99", "/users/ann@mail.example.com", "/plain/42"] {
+            lane.offer(Role::Primary, &AccessRecord { path, ..AccessRecord::default() }, &log);
+        }
+        let lines = String::from_utf8(lock(&lane.0).clone()).unwrap();
+        assert!(!lines.contains("XK42") && !lines.contains("ann"), "{lines}");
+        assert!(lines.contains("/reset/redacted-code") && lines.contains("/plain/42"), "{lines}");
     }
 
     #[test]

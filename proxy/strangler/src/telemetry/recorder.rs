@@ -15,6 +15,7 @@ use strangler_core::snapshot::Snapshot;
 use strangler_core::words::{Owner, RouteId, SliceId};
 
 use super::access_log::{AccessLogWriter, AccessRecord, Lane};
+use super::feed::Ring;
 use crate::live::Running;
 
 /// Upper bounds of the duration histogram's buckets, in seconds.
@@ -247,10 +248,11 @@ pub(super) struct Shard {
     limits: [Counter; Limit::ALL.len()],
     connections: [Counter; Side::ALL.len()],
     lane: Arc<Lane>,
+    ring: Option<Arc<Ring>>,
 }
 
 impl Shard {
-    pub(super) fn new(role: Role, lane: Arc<Lane>) -> Shard {
+    pub(super) fn new(role: Role, lane: Arc<Lane>, ring: Option<Arc<Ring>>) -> Shard {
         Shard {
             role,
             requests: Mutex::default(),
@@ -260,6 +262,7 @@ impl Shard {
             limits: Default::default(),
             connections: Default::default(),
             lane,
+            ring,
         }
     }
 
@@ -392,8 +395,12 @@ impl Recorder {
         self.log.enabled()
     }
 
-    /// Logs a request that has ended; dropped and counted where the writer is behind.
+    /// Tells of a request that has ended: to those who ask about single requests, and to the access log; dropped and
+    /// counted where its writer is behind.
     pub fn log(&self, record: &AccessRecord<'_>) {
+        if let Some(ring) = &self.shard.ring {
+            ring.write(record);
+        }
         if self.log.enabled() {
             self.shard.lane.offer(self.shard.role, record, &self.log);
         }

@@ -78,8 +78,9 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     let Start { compiled, sources, store, data_dir_overridden, rejected } = start;
     let live = Live::new(Running::first(Arc::clone(&compiled.snapshot)));
     let telemetry = Telemetry::new();
-    let evidence = Evidence::start(store.directory(), Arc::clone(&compiled.snapshot))
-        .map_err(|error| Failure::new(Exit::Invalid, format!("evidence cannot be kept: {error}")))?;
+    let evidence =
+        Evidence::start(store.directory(), Arc::clone(&compiled.snapshot), Arc::clone(&telemetry.feed))
+            .map_err(|error| Failure::new(Exit::Invalid, format!("evidence cannot be kept: {error}")))?;
     let store = Arc::new(store);
     let base = std::path::absolute(source.base()).unwrap_or_else(|_| PathBuf::from("/"));
     let journal = Arc::new(Journal {

@@ -8,8 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, ErrorCode, Transaction, params};
+use serde::Serialize;
 use strangler_core::evidence::rows::{Change, Part, Row};
+use strangler_core::inventory::{Changes, Tally};
 
 const NAME: &str = "evidence.sqlite";
 const SET_ASIDE: &str = "evidence.damaged.sqlite";
@@ -31,6 +33,12 @@ const MIGRATIONS: &[&str] = &["
         part TEXT NOT NULL,
         PRIMARY KEY (slice, epoch, route, key)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE inventory (
+        template TEXT NOT NULL,
+        method TEXT NOT NULL,
+        tally TEXT NOT NULL,
+        PRIMARY KEY (template, method)
+    ) STRICT, WITHOUT ROWID;
 "];
 
 /// Why the database cannot be used.
@@ -46,6 +54,21 @@ pub(super) enum DatabaseError {
     Io(#[from] std::io::Error),
 }
 
+impl DatabaseError {
+    fn is_busy(&self) -> bool {
+        let DatabaseError::Sqlite(error) = self else { return false };
+        matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+}
+
+/// What was found on disk.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub(super) evidence: Vec<Row>,
+    /// Template, method, tally.
+    pub(super) inventory: Vec<(String, String, Tally)>,
+}
+
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -56,21 +79,26 @@ pub(super) struct Database {
 impl Database {
     /// Opens the database of a directory with all its rows. One that cannot be used is set aside and begun anew;
     /// `None`: not even that is possible.
-    pub(super) fn open(directory: &Path) -> Option<(Database, Vec<Row>)> {
+    pub(super) fn open(directory: &Path) -> Option<(Database, Stored)> {
         let path = directory.join(NAME);
         let error = match try_open(&path) {
-            Ok((connection, rows)) => {
+            Ok((connection, stored)) => {
                 return Some((
                     Database { connection: Some(connection), directory: directory.to_owned() },
-                    rows,
+                    stored,
                 ));
             }
             Err(error) => error,
         };
+        if error.is_busy() {
+            // Moved away from under whoever has it open it would be damaged for good.
+            tracing::error!(path = %path.display(), %error, "somebody has the evidence on disk open: it is kept in memory");
+            return None;
+        }
         tracing::error!(path = %path.display(), %error, "the evidence on disk cannot be used: it is set aside as {SET_ASIDE}, and evidence begins anew");
         match set_aside(directory).map_err(DatabaseError::from).and_then(|()| try_open(&path)) {
-            Ok((connection, rows)) => {
-                Some((Database { connection: Some(connection), directory: directory.to_owned() }, rows))
+            Ok((connection, stored)) => {
+                Some((Database { connection: Some(connection), directory: directory.to_owned() }, stored))
             }
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "no evidence can be kept on disk: it is kept in memory");
@@ -84,16 +112,21 @@ impl Database {
     /// # Errors
     ///
     /// When it cannot be written. The next call must be about everything.
-    pub(super) fn apply(&mut self, changes: &[Change], scope: Scope) -> Result<u64, DatabaseError> {
+    pub(super) fn apply(
+        &mut self,
+        mut changes: Vec<Change>,
+        inventory: &Changes,
+        scope: Scope,
+    ) -> Result<u64, DatabaseError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => self.connection.insert(try_open(&self.directory.join(NAME))?.0),
         };
-        let Err(error) = commit(connection, changes, scope) else { return Ok(0) };
+        let Err(error) = commit(connection, &changes, inventory, scope) else { return Ok(0) };
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => {
-                let pruned = prune(connection)?;
-                commit(connection, changes, scope)?;
+                let pruned = prune(connection)? + without_examples(&mut changes);
+                commit(connection, &changes, inventory, scope)?;
                 tracing::warn!(examples = pruned, "the evidence on disk was full: examples were taken out");
                 Ok(pruned)
             }
@@ -128,7 +161,7 @@ pub(super) enum Scope {
     Everything,
 }
 
-fn try_open(path: &Path) -> Result<(Connection, Vec<Row>), DatabaseError> {
+fn try_open(path: &Path) -> Result<(Connection, Stored), DatabaseError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(1))?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
@@ -142,8 +175,8 @@ fn try_open(path: &Path) -> Result<(Connection, Vec<Row>), DatabaseError> {
         return Err(DatabaseError::Damaged(checked));
     }
     migrate(&mut connection)?;
-    let rows = rows(&connection)?;
-    Ok((connection, rows))
+    let stored = stored(&connection)?;
+    Ok((connection, stored))
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), DatabaseError> {
@@ -159,7 +192,19 @@ fn migrate(connection: &mut Connection) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// All rows; what is no row is left out, and said.
+fn stored(connection: &Connection) -> Result<Stored, rusqlite::Error> {
+    let mut statement = connection.prepare("SELECT template, method, tally FROM inventory")?;
+    let mut rows = statement.query([])?;
+    let mut inventory = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Ok(tally) = serde_json::from_str(&row.get::<_, String>(2)?) {
+            inventory.push((row.get(0)?, row.get(1)?, tally));
+        }
+    }
+    Ok(Stored { evidence: self::rows(connection)?, inventory })
+}
+
+/// All rows of the evidence; what is no row is left out, and said.
 fn rows(connection: &Connection) -> Result<Vec<Row>, rusqlite::Error> {
     let mut statement = connection.prepare("SELECT slice, epoch, route, key, part FROM evidence")?;
     let mut rows = statement.query([])?;
@@ -184,7 +229,12 @@ fn rows(connection: &Connection) -> Result<Vec<Row>, rusqlite::Error> {
     Ok(read)
 }
 
-fn commit(connection: &mut Connection, changes: &[Change], scope: Scope) -> Result<(), rusqlite::Error> {
+fn commit(
+    connection: &mut Connection,
+    changes: &[Change],
+    inventory: &Changes,
+    scope: Scope,
+) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
     if scope == Scope::Everything {
         transaction.execute("DELETE FROM evidence", [])?;
@@ -202,26 +252,63 @@ fn commit(connection: &mut Connection, changes: &[Change], scope: Scope) -> Resu
                     delete_route.execute(params![slice, epoch, route])?
                 }
                 Change::Put(row) => {
-                    let part = serde_json::to_string(&row.part)
-                        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-                    put.execute(params![row.slice, row.epoch, row.route, row.key, part])?
+                    put.execute(params![row.slice, row.epoch, row.route, row.key, text(&row.part)?])?
                 }
             };
         }
     }
+    write_inventory(&transaction, inventory)?;
     transaction.commit()
 }
 
-/// Takes the examples out of every row: they are the largest part, and nothing is judged by them.
-fn prune(connection: &mut Connection) -> Result<u64, rusqlite::Error> {
-    let transaction = connection.transaction()?;
-    let pruned = transaction.execute(
-        "UPDATE evidence SET part = json_set(part, '$.examples', json('[]'))
-         WHERE key GLOB 'signature/*' AND json_array_length(part, '$.examples') > 0",
-        [],
+fn write_inventory(transaction: &Transaction<'_>, inventory: &Changes) -> Result<(), rusqlite::Error> {
+    let rows = match inventory {
+        Changes::Rows(rows) => rows,
+        Changes::All(rows) => {
+            transaction.execute("DELETE FROM inventory", [])?;
+            rows
+        }
+    };
+    let mut put = transaction.prepare_cached(
+        "INSERT INTO inventory (template, method, tally) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET tally = excluded.tally",
     )?;
-    transaction.commit()?;
-    Ok(pruned as u64)
+    for (template, method, tally) in rows {
+        put.execute(params![template, method, text(tally)?])?;
+    }
+    Ok(())
+}
+
+fn text(value: &impl Serialize) -> Result<String, rusqlite::Error> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// Takes the examples out of what is to be written.
+fn without_examples(changes: &mut [Change]) -> u64 {
+    let mut taken = 0;
+    for change in changes {
+        if let Change::Put(row) = change
+            && let Part::Signature(signature) = &mut row.part
+        {
+            taken += signature.examples.len() as u64;
+            signature.examples.clear();
+        }
+    }
+    taken
+}
+
+/// Takes the examples out of every row: they are the largest part, and nothing is judged by them. Making rows smaller
+/// needs room too, which is given for as long as it takes.
+fn prune(connection: &mut Connection) -> Result<u64, rusqlite::Error> {
+    let pages: u32 = connection.query_row("PRAGMA max_page_count", [], |row| row.get(0))?;
+    connection.pragma_update(None, "max_page_count", pages + pages / 16 + 64)?;
+    let pruned = connection.execute(
+        "UPDATE evidence SET part = json_set(part, '$.signature.examples', json('[]'))
+         WHERE key GLOB 'signature/*' AND json_array_length(part, '$.signature.examples') > 0",
+        [],
+    );
+    connection.pragma_update(None, "max_page_count", pages)?;
+    Ok(pruned? as u64)
 }
 
 /// Moves the database and its log out of the way, over what was set aside before.

@@ -10,8 +10,10 @@ use jiff::civil::date;
 use strangler_core::compare::{Context, End, Reply, Side, compare};
 use strangler_core::config::{LoadOptions, SourceText, Sources, load};
 use strangler_core::evidence::{Difference, Example, Report, report};
+use strangler_core::inventory::Changes;
 
 use super::*;
+use crate::telemetry::AccessRecord;
 
 fn snapshot() -> Arc<Snapshot> {
     let text = r#"
@@ -26,6 +28,10 @@ fn snapshot() -> Arc<Snapshot> {
     let options = LoadOptions { base: Path::new("/"), env: &|_| None, today: date(2026, 1, 1) };
     let loaded = load(&Sources { main, included: Vec::new() }, &options);
     loaded.snapshot.expect("the configuration is valid")
+}
+
+fn start(directory: Option<&Path>, snapshot: Arc<Snapshot>) -> Result<Evidence, StoreError> {
+    Evidence::start(directory, snapshot, Arc::default())
 }
 
 /// What comparing two JSON bodies gives.
@@ -99,7 +105,7 @@ fn ask<T: Send + 'static>(evidence: &Evidence, question: impl FnOnce(&mut Held) 
 fn a_restart_changes_nothing_in_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = snapshot();
-    let evidence = Evidence::start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
+    let evidence = start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
     for n in 0..50 {
         evidence.observe(observation(
             &snapshot,
@@ -117,7 +123,7 @@ fn a_restart_changes_nothing_in_the_report() {
     evidence.not_compared(&"orders".into(), &"GET /orders/{id}".into(), NotCompared::Shed, 7);
     let before = reported(&evidence);
     evidence.release();
-    let after = reported(&Evidence::start(Some(folder.path()), snapshot).unwrap());
+    let after = reported(&start(Some(folder.path()), snapshot).unwrap());
     assert_eq!(before.slices[0].accounts.matched, 50);
     assert_eq!(before.slices[0].accounts.mismatch, 50);
     assert_eq!(before.slices[0].accounts.reasons["shed"], 7);
@@ -129,12 +135,12 @@ fn a_restart_changes_nothing_in_the_report() {
 fn a_new_epoch_leaves_nothing_of_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = snapshot();
-    let evidence = Evidence::start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
+    let evidence = start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
     evidence.observe(observation(&snapshot, "{\"a\": 1}", "{\"a\": 2}", "/orders"));
     let number = ask(&evidence, |held| held.ledger.restart("orders", "fixed", Timestamp::now())).unwrap();
     assert_eq!(number, 2);
     evidence.release();
-    let evidence = Evidence::start(Some(folder.path()), snapshot).unwrap();
+    let evidence = start(Some(folder.path()), snapshot).unwrap();
     let report = reported(&evidence);
     assert_eq!((report.slices[0].epoch.number, report.slices[0].accounts.eligible), (2, 0));
     assert_eq!(evidence.losses(), Losses::default());
@@ -144,7 +150,7 @@ fn a_new_epoch_leaves_nothing_of_the_old_one() {
 fn a_new_configuration_is_followed_before_what_comes_after_it() {
     let snapshot = snapshot();
     let mut other = Arc::into_inner(self::snapshot()).unwrap();
-    let evidence = Evidence::start(None, Arc::clone(&snapshot)).unwrap();
+    let evidence = start(None, Arc::clone(&snapshot)).unwrap();
     evidence.observe(observation(&snapshot, "{\"a\": 1}", "{\"a\": 2}", "/orders"));
     other.slices.clear();
     evidence.follow(&Arc::new(other));
@@ -168,7 +174,7 @@ fn a_file_that_is_no_database_is_set_aside_and_evidence_begins_anew() {
     for (name, damage) in damages {
         let folder = tempfile::tempdir().unwrap();
         let snapshot = snapshot();
-        let evidence = Evidence::start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
+        let evidence = start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
         for n in 0..200 {
             let (legacy, extracted) = (format!("{{\"a{n}\": 1}}"), format!("{{\"a{n}\": 2}}"));
             evidence.observe(observation(&snapshot, &legacy, &extracted, "/orders"));
@@ -180,15 +186,26 @@ fn a_file_that_is_no_database_is_set_aside_and_evidence_begins_anew() {
         let mut bytes = fs::read(&path).unwrap();
         damage(&mut bytes);
         fs::write(&path, &bytes).unwrap();
-        let evidence = Evidence::start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
+        let evidence = start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
         assert_eq!(reported(&evidence).slices[0].accounts.eligible, 0, "{name}");
         assert!(folder.path().join("evidence.damaged.sqlite").exists(), "{name}");
         evidence.observe(observation(&snapshot, "{\"a\": 1}", "{\"a\": 2}", "/orders"));
         let before = reported(&evidence);
         evidence.release();
-        let after = reported(&Evidence::start(Some(folder.path()), snapshot).unwrap());
+        let after = reported(&start(Some(folder.path()), snapshot).unwrap());
         assert_eq!(before, after, "{name}: what comes after is kept");
     }
+}
+
+#[test]
+fn a_database_that_somebody_has_open_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Database::open(folder.path()).unwrap());
+    let other = rusqlite::Connection::open(folder.path().join("evidence.sqlite")).unwrap();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM evidence;").unwrap();
+    assert!(Database::open(folder.path()).is_none());
+    assert!(!folder.path().join("evidence.damaged.sqlite").exists());
+    other.execute_batch("COMMIT").unwrap();
 }
 
 #[test]
@@ -199,18 +216,19 @@ fn a_database_that_is_damaged_while_it_serves_is_written_anew_from_memory() {
     let mut ledger = Ledger::new(Limits::DEFAULT);
     ledger.follow(&snapshot, Timestamp::now());
     ledger.observe(&observation(&snapshot, "{\"a\": 1}", "{\"a\": 2}", "/orders"));
-    database.apply(&ledger.take_changes(), Scope::Changes).unwrap();
+    database.apply(ledger.take_changes(), &NOTHING, Scope::Changes).unwrap();
     // The file is gone from under the connection, as after a careless clean-up.
     for entry in fs::read_dir(folder.path()).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
     drop(database);
     let (mut database, rows) = Database::open(folder.path()).unwrap();
-    assert!(rows.is_empty());
+    assert!(rows.evidence.is_empty());
     ledger.mark_all_changed();
-    database.apply(&ledger.take_changes(), Scope::Everything).unwrap();
+    database.apply(ledger.take_changes(), &NOTHING, Scope::Everything).unwrap();
     drop(database);
-    let (restored, lost) = Ledger::restore(Database::open(folder.path()).unwrap().1, Limits::DEFAULT);
+    let (restored, lost) =
+        Ledger::restore(Database::open(folder.path()).unwrap().1.evidence, Limits::DEFAULT);
     assert_eq!((restored.size(), lost), (ledger.size(), 0));
 }
 
@@ -229,11 +247,12 @@ fn a_full_database_gives_up_its_examples_first() {
             let target = format!("/orders?x={}", "y ".repeat(size / 2));
             ledger.observe(&differing(&snapshot, n, &target));
         }
-        pruned += database.apply(&ledger.take_changes(), Scope::Changes).unwrap();
+        pruned += database.apply(ledger.take_changes(), &NOTHING, Scope::Changes).unwrap();
     }
     assert!(pruned > 0);
     drop(database);
-    let (restored, lost) = Ledger::restore(Database::open(folder.path()).unwrap().1, Limits::DEFAULT);
+    let (restored, lost) =
+        Ledger::restore(Database::open(folder.path()).unwrap().1.evidence, Limits::DEFAULT);
     assert_eq!(lost, 0);
     assert_eq!(restored.size().signatures, ledger.size().signatures);
     let bytes: u64 =
@@ -244,7 +263,7 @@ fn a_full_database_gives_up_its_examples_first() {
 #[test]
 fn what_waits_is_bounded_and_what_does_not_fit_is_counted() {
     let snapshot = snapshot();
-    let evidence = Evidence::start(None, Arc::clone(&snapshot)).unwrap();
+    let evidence = start(None, Arc::clone(&snapshot)).unwrap();
     // The thread is held by a question, so that nothing is taken out meanwhile.
     let (go, wait) = sync_channel::<()>(0);
     let (begun, begins) = sync_channel::<()>(0);
@@ -273,7 +292,7 @@ fn what_waits_is_bounded_and_what_does_not_fit_is_counted() {
 fn no_secret_reaches_the_disk_even_if_nobody_redacted_it() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = snapshot();
-    let evidence = Evidence::start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
+    let evidence = start(Some(folder.path()), Arc::clone(&snapshot)).unwrap();
     let secrets = ["4111111111111111", "ann.lee@mail.example.com", "sk9fJ2kLq83NvXz71QwEr5Ty", "tiger-paw"];
     let [card, mail, token, password] = secrets;
     let legacy = format!("{{\"{mail}\": 1, \"a\": {{\"{token}\": 1}}, \"memo\": \"card {card}\"}}");
@@ -294,19 +313,63 @@ fn no_secret_reaches_the_disk_even_if_nobody_redacted_it() {
 }
 
 #[test]
+fn the_inventory_learns_from_what_has_ended_and_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let telemetry = crate::telemetry::Telemetry::new();
+    let evidence = Evidence::start(Some(folder.path()), snapshot(), Arc::clone(&telemetry.feed)).unwrap();
+    let recorder = telemetry.recorder();
+    for n in 0..3000 {
+        let path = format!("/orders/{n}");
+        let record = AccessRecord {
+            time: "2026-01-01T00:00:00.000Z",
+            method: "GET",
+            path: &path,
+            status: 200,
+            route: Some("GET /orders/{id}"),
+            slice: Some("orders"),
+            owner: "legacy",
+            effect: "read",
+            ..AccessRecord::default()
+        };
+        recorder.log(&record);
+    }
+    let write = AccessRecord {
+        method: "POST",
+        path: "/reset/XK42-99",
+        status: 302,
+        owner: "legacy",
+        effect: "write",
+        ..AccessRecord::default()
+    };
+    recorder.log(&write);
+    let before = ask(&evidence, |held| held.inventory.report());
+    assert_eq!(before.requests, 3001);
+    let told: Vec<(&str, Option<&str>)> =
+        before.templates.iter().map(|t| (&*t.path, t.slice.as_deref())).collect();
+    assert_eq!(told, [("/orders/{id}", Some("orders")), ("/reset/{code}", None)]);
+    evidence.release();
+    let evidence = start(Some(folder.path()), snapshot()).unwrap();
+    assert_eq!(ask(&evidence, |held| held.inventory.report()), before);
+}
+
+#[test]
 fn a_directory_keeps_its_key_and_shows_it_to_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let first = Evidence::start(Some(folder.path()), snapshot()).unwrap();
-    let second = Evidence::start(Some(folder.path()), snapshot()).unwrap();
+    let first = start(Some(folder.path()), snapshot()).unwrap();
+    first.release();
+    let second = start(Some(folder.path()), snapshot()).unwrap();
+    second.release();
     assert_eq!(first.key_id(), second.key_id());
     let path = folder.path().join("redaction.key");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     fs::write(&path, b"short").unwrap();
-    let third = Evidence::start(Some(folder.path()), snapshot()).unwrap();
+    let third = start(Some(folder.path()), snapshot()).unwrap();
     assert_ne!(first.key_id(), third.key_id());
-    assert_ne!(Evidence::start(None, snapshot()).unwrap().key_id(), third.key_id());
+    assert_ne!(start(None, snapshot()).unwrap().key_id(), third.key_id());
 }
+
+const NOTHING: Changes = Changes::Rows(Vec::new());
 
 const CHILD: &str = "STRANGLER_TEST_EVIDENCE_CHILD";
 
@@ -315,7 +378,7 @@ const CHILD: &str = "STRANGLER_TEST_EVIDENCE_CHILD";
 fn child_that_observes_until_it_is_killed() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
     let snapshot = snapshot();
-    let evidence = Evidence::start(Some(Path::new(&folder)), Arc::clone(&snapshot)).unwrap();
+    let evidence = start(Some(Path::new(&folder)), Arc::clone(&snapshot)).unwrap();
     let started = Instant::now();
     let same = observation(&snapshot, "{\"a\": 1}", "{\"a\": 1}", "/orders");
     for handed_over in 1u64.. {
@@ -349,7 +412,7 @@ fn a_killed_process_loses_nothing_older_than_a_second() {
     child.wait().unwrap();
     let killed = seen.last().unwrap().1;
     let older = seen.iter().rev().find(|(_, millis)| millis + 1000 <= killed).unwrap().0;
-    let report = reported(&Evidence::start(Some(folder.path()), snapshot()).unwrap());
+    let report = reported(&start(Some(folder.path()), snapshot()).unwrap());
     let kept = report.slices[0].accounts.compared;
     assert!(kept >= older, "{kept} kept of {older} that were older than a second");
 }
