@@ -270,8 +270,11 @@ fn taken(answer: Answer, expected: StatusCode, path: &str) -> anyhow::Result<Ans
     Ok(answer)
 }
 
-/// The code of the last link that was sent to this address.
-fn code_of_mail(mails: &Path, email: &str) -> anyhow::Result<String> {
+/// The code of the last link that was sent to this address, from the monolith's database.
+///
+/// # Errors
+/// When there is no such e-mail.
+pub fn code_of_mail(mails: &Path, email: &str) -> anyhow::Result<String> {
     let database = Connection::open_with_flags(mails, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .with_context(|| format!("cannot read {}", mails.display()))?;
     let body: String = database

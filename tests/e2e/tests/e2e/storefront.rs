@@ -4,8 +4,10 @@
 mod browser;
 
 use std::future::Future;
+use std::path::PathBuf;
 
 use browser::Browser;
+use stack::secrets::code_of_mail;
 use stack::{Executable, Role, Stack, StackOptions};
 
 /// The customer that the login page suggests.
@@ -14,9 +16,14 @@ const PASSWORD: &str = legacy_monolith::seed::DEMO_PASSWORD;
 
 /// A stack, a browser, and the URL under which the shop is public.
 async fn with_shop<F: Future<Output = ()>>(test: impl FnOnce(Browser, String) -> F) {
+    with_mails(|browser, shop, _| test(browser, shop)).await;
+}
+
+/// The same, with the database in which the monolith keeps its e-mails.
+async fn with_mails<F: Future<Output = ()>>(test: impl FnOnce(Browser, String, PathBuf) -> F) {
     let stack = Stack::start(StackOptions::new(Executable::new(env!("CARGO_BIN_EXE_e2e-node")))).unwrap();
     let shop = format!("http://{}", stack.address(Role::Strangler).unwrap());
-    test(Browser::start().await, shop).await;
+    test(Browser::start().await, shop, stack.database(Role::LegacyMonolith)).await;
     stack.stop_all().unwrap();
 }
 
@@ -99,6 +106,38 @@ async fn the_storefront_is_usable_on_a_telephone_and_when_nothing_is_found() {
         browser.open(&format!("{shop}/shop/products/99")).await;
         assert_eq!(browser.text("h1").await, "We could not find that");
         browser.picture("c-not-found").await;
+        browser.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(
+    not(have_chromium),
+    ignore = "needs chromium and chromedriver: apt-get install chromium chromium-driver"
+)]
+async fn a_customer_who_forgot_the_password_chooses_another() {
+    with_mails(async |browser, shop, mails| {
+        browser.open(&format!("{shop}/login")).await;
+        browser.click("#forgot-link").await;
+        browser.fill("#email", EMAIL).await;
+        browser.picture("d-forgot").await;
+        browser.click("#send-link").await;
+        assert!(browser.text("#link-sent").await.contains("a link is on its way"));
+        browser.picture("e-link-sent").await;
+        let link = format!("{shop}/reset/{}", code_of_mail(&mails, EMAIL).unwrap());
+        browser.open(&link).await;
+        browser.fill("#password", "a-new-fig").await;
+        browser.picture("f-new-password").await;
+        browser.click("#change-password").await;
+        assert_eq!(browser.url().await, format!("{shop}/login"));
+        browser.fill("#email", EMAIL).await;
+        browser.fill("#password", "a-new-fig").await;
+        browser.click("#login").await;
+        assert_eq!(browser.text("h1").await, "Hello, Ada Lovelace");
+        browser.open(&link).await;
+        assert_eq!(browser.text("h1").await, "This link is not good any more");
+        browser.picture("g-link-gone").await;
         browser.close().await;
     })
     .await;
