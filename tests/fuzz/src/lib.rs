@@ -9,11 +9,13 @@
 mod configuration;
 mod head;
 mod pattern;
+mod reply;
 mod routing;
 mod settings;
 
 pub use configuration::configuration;
 pub use pattern::pattern;
+pub use reply::compare_reply;
 pub use routing::routing;
 pub use settings::{predicates, response_path};
 
@@ -22,6 +24,7 @@ pub type Target = fn(&[u8]);
 
 /// Every property of this crate, by the name of its corpus.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("compare_reply", compare_reply),
     ("configuration", configuration),
     ("pattern", pattern),
     ("predicates", predicates),
