@@ -78,4 +78,8 @@ pub(super) fn compare(left: &[u8], right: &[u8], findings: &mut Findings<'_>) ->
 }
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -24,6 +24,11 @@ impl Budget {
         Budget(20_000_000)
     }
 
+    /// For questions whether two values agree, in values looked at.
+    pub(super) fn of_questions() -> Self {
+        Budget(1_000_000)
+    }
+
     /// Takes steps; `false`: there are not so many left.
     pub(super) fn take(&mut self, steps: usize) -> bool {
         let left = self.0.checked_sub(steps as u64);

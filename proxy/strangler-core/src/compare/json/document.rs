@@ -115,6 +115,12 @@ impl<'t> Document<'t> {
         unescaped(text.get(1..text.len().saturating_sub(1)).unwrap_or_default())
     }
 
+    /// A value and all it holds, at any depth.
+    pub(super) fn within(&self, id: Id) -> impl Iterator<Item = Id> + use<> {
+        let end = id.0.saturating_add(u32::try_from(self.size(id)).unwrap_or(u32::MAX));
+        (id.0..end).map(Id)
+    }
+
     /// What a container holds.
     pub(super) fn children(&self, id: Id) -> impl Iterator<Item = Id> + use<'_, 't> {
         let end = id.0 as usize + self.size(id);

@@ -18,6 +18,8 @@ use crate::snapshot::compare::ArrayRule;
 pub(super) struct Hashes {
     exact: Vec<u64>,
     equal: Vec<u64>,
+    /// Of no number that may be off the value; none where every number must be exact.
+    loose: Vec<u64>,
     /// The place of every value; none where no rule applies anywhere.
     places: Vec<Place>,
 }
@@ -39,8 +41,12 @@ impl Hashes {
         let mut hashes = Hashes {
             exact: vec![0; document.len()],
             equal: vec![0; document.len()],
+            loose: Vec::new(),
             places: places_of(document, places),
         };
+        if places.have_tolerances() {
+            hashes.loose = loose(document, &hashes, places);
+        }
         for id in ids(document).rev() {
             let (exact, equal) = match document.what(id) {
                 Type::Array => hashes.array(document, places, id),
@@ -67,6 +73,11 @@ impl Hashes {
     /// every element would be everyone's counterpart.
     pub(super) fn equal_in_array(&self, document: &Document<'_>, id: Id) -> u64 {
         if document.what(id) == Type::Number { number(document.text(id)) } else { self.equal(id) }
+    }
+
+    /// Two values of different hashes do not agree under the rules.
+    pub(super) fn loose(&self, id: Id) -> u64 {
+        get(if self.loose.is_empty() { &self.equal } else { &self.loose }, id)
     }
 
     /// A value's place.
@@ -172,6 +183,32 @@ fn number(text: &[u8]) -> u64 {
         Some(number) => number.with_bytes(|bytes| tagged(Type::Number, bytes)),
         None => tagged(Type::Number, text),
     }
+}
+
+/// Hashes in which a number that may be off has no value, and arrays no order where one need not have it.
+fn loose(document: &Document<'_>, hashes: &Hashes, places: &Places<'_>) -> Vec<u64> {
+    let mut all = vec![0; document.len()];
+    for id in ids(document).rev() {
+        let what = document.what(id);
+        let of = |child: Id| if places.here(hashes.place(child)).loose { ABSENT } else { get(&all, child) };
+        let in_order = matches!(places.here(hashes.place(id)).array, None | Some(ArrayRule::Ordered));
+        let hash = match what {
+            Type::Array if in_order => {
+                document.children(id).fold(what as u64, |hash, child| chain(hash, of(child)))
+            }
+            Type::Array => {
+                document.children(id).map(|child| chain(1, of(child))).fold(what as u64, u64::wrapping_add)
+            }
+            Type::Object => document
+                .children(id)
+                .filter(|child| !places.here(hashes.place(*child)).loose)
+                .map(|child| chain(xxh3_64(&document.key(child)), get(&all, child)))
+                .fold(what as u64, u64::wrapping_add),
+            _ => scalar(document, places, hashes.place(id), id).1,
+        };
+        set(&mut all, id, hash);
+    }
+    all
 }
 
 /// Hashes of every value in which notation has no part: numbers as strings, times, generated ids, case, white

@@ -1,10 +1,14 @@
 use super::compare;
 use crate::compare::fixture::{context, rules};
 use crate::compare::{Account, Comparison, Finding, Findings, Verdict};
+use crate::snapshot::Compare;
 
 pub(super) fn compared(rules_text: &str, left: &str, right: &str) -> Comparison {
-    let rules = rules(rules_text);
-    let context = context(&rules);
+    compared_under(&rules(rules_text), left, right)
+}
+
+pub(super) fn compared_under(rules: &Compare, left: &str, right: &str) -> Comparison {
+    let context = context(rules);
     let mut findings = Findings::new(&context);
     assert!(compare(left.as_bytes(), right.as_bytes(), &mut findings).is_ok(), "{left} {right}");
     findings.finish()

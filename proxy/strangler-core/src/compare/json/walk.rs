@@ -85,6 +85,7 @@ pub(super) struct Walk<'a, 'f, 'r> {
     pub(super) places: Places<'r>,
     pub(super) trails: Trails,
     pub(super) budget: Budget,
+    pub(super) questions_left: Budget,
     findings: &'f mut Findings<'r>,
     met: BTreeMap<Sort, Slot>,
     tasks: Vec<Task>,
@@ -107,6 +108,7 @@ impl<'a, 'f, 'r> Walk<'a, 'f, 'r> {
             places,
             trails: Trails::new(),
             budget: Budget::new(),
+            questions_left: Budget::of_questions(),
             findings,
             met: BTreeMap::new(),
             tasks: Vec::new(),
@@ -145,7 +147,8 @@ impl<'a, 'f, 'r> Walk<'a, 'f, 'r> {
     pub(super) fn agree(&mut self, left: Id, right: Id, place: Place) -> bool {
         /// Questions within questions cost more than they are worth.
         const MOST_QUESTIONS: usize = 4;
-        if self.questions == MOST_QUESTIONS {
+        let cost = self.left.document.size(left) + self.right.document.size(right);
+        if self.questions == MOST_QUESTIONS || !self.questions_left.take(cost) {
             return false;
         }
         let tasks = std::mem::take(&mut self.tasks);
@@ -161,10 +164,6 @@ impl<'a, 'f, 'r> Walk<'a, 'f, 'r> {
 
     fn compare(&mut self, task: Task) {
         let kinds = (self.left.document.what(task.left), self.right.document.what(task.right));
-        if !self.budget.take(1) && self.questions > 0 {
-            self.outcome = Outcome::Asked { differs: true };
-            return;
-        }
         match kinds {
             (Type::Object, Type::Object) => self.objects(task),
             (Type::Array, Type::Array) => self.arrays(task),
