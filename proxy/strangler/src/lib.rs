@@ -14,6 +14,7 @@
 //! | [`admin`] | the admin listener |
 //! | [`edit`] | editing a configuration in place, comments and layout kept |
 //! | [`explain`] | where a request would go, and why |
+//! | `replay` | a corpus sent to both sides, compared |
 //! | [`cli`] | one file per command |
 
 pub mod admin;
@@ -27,6 +28,7 @@ pub mod forward;
 pub mod fuzzing;
 mod http1;
 pub mod live;
+mod replay;
 pub mod server;
 pub mod shadow;
 pub mod store;
