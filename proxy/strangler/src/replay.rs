@@ -5,7 +5,10 @@
 //! write a corpus.
 
 mod identity;
+mod item;
+mod judge;
 mod mutate;
+mod run;
 mod scan;
 mod send;
 

@@ -1,0 +1,374 @@
+//! Sending a corpus: so many at a time, at the pace asked for, to both sides.
+
+use std::cell::{Cell, RefCell};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use http::header::{ACCEPT_ENCODING, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use jiff::Timestamp;
+use strangler_core::compare::{self, Compared, Context, NotCompared, Reply};
+use strangler_core::routing::shadow::{CopyHead, Copying, Course, Direction, Obstacle, Purpose};
+use strangler_core::snapshot::Snapshot;
+use strangler_core::words::{Effect, Owner};
+use tokio::sync::Mutex;
+
+use super::Role;
+use super::identity::{Identities, IdentityError, Lines};
+use super::item::Item;
+use super::judge::{self, Against};
+use super::send::{Answer, Lane, Outgoing, Side, Unreachable};
+
+/// Mismatches that are asked again, at most: enough to tell a race from a fault.
+const RECHECKS_MAX: u32 = 1000;
+
+/// The primary of a replay.
+#[derive(Clone, Debug)]
+pub(crate) enum Primary {
+    /// What was recorded.
+    Recorded,
+    /// Asked now.
+    Live(Side),
+}
+
+/// Which requests are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Methods {
+    /// Those that only read: by their method, or because their route says so.
+    Safe,
+    /// Those of these methods.
+    These(Vec<String>),
+    /// All.
+    All,
+}
+
+/// When requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As soon as there is room.
+    Asap,
+    /// As they came.
+    Recorded,
+}
+
+/// How a corpus is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) primary: Primary,
+    pub(crate) candidate: Side,
+    pub(crate) methods: Methods,
+    pub(crate) concurrency: NonZeroU16,
+    pub(crate) pace: Pace,
+    /// Set on every request to the primary.
+    pub(crate) primary_headers: Lines,
+    /// Set on every request to the candidate.
+    pub(crate) candidate_headers: Lines,
+    /// The command that gives fresh credentials.
+    pub(crate) identities: Option<String>,
+    /// Whether a mismatching read is asked again.
+    pub(crate) recheck: bool,
+}
+
+/// What became of one recorded exchange.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) compared: Compared,
+    /// What both sides answered, where they were asked; legacy first.
+    pub(crate) pair: Option<(Answered, Answered)>,
+}
+
+/// An answer and how long it took.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    pub(crate) reply: Reply,
+    /// `None`: it was recorded.
+    pub(crate) latency: Option<Duration>,
+}
+
+impl From<Answer> for Answered {
+    fn from(answer: Answer) -> Answered {
+        Answered { reply: answer.reply, latency: Some(answer.latency) }
+    }
+}
+
+/// Why a replay ended before its corpus.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError<E> {
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The corpus could not be read further.
+    #[error("{0}")]
+    Corpus(E),
+}
+
+/// What is told of each exchange, in the order in which they end. `None`: it is not to be sent.
+pub(crate) type Told<'a> = &'a mut dyn FnMut(&Item, Option<Judged>);
+
+/// How recorded answers are made comparable with live ones: both are redacted.
+pub(crate) type Redact<'a> = &'a dyn Fn(&Item, Reply) -> Reply;
+
+struct Run<'a, I> {
+    snapshot: &'a Snapshot,
+    settings: &'a Settings,
+    redact: Redact<'a>,
+    items: RefCell<I>,
+    told: RefCell<Told<'a>>,
+    identities: Option<Mutex<Identities>>,
+    rechecks: Cell<u32>,
+    /// The first recorded time, and when it was sent.
+    began: Cell<Option<(Timestamp, tokio::time::Instant)>>,
+}
+
+/// Sends all items and tells what became of each.
+pub(crate) async fn run<I, E>(
+    items: I,
+    snapshot: &Snapshot,
+    settings: &Settings,
+    redact: Redact<'_>,
+    told: Told<'_>,
+) -> Result<(), RunError<E>>
+where
+    I: Iterator<Item = Result<Item, E>>,
+{
+    if let Primary::Live(side) = &settings.primary {
+        side.probe().await?;
+    }
+    settings.candidate.probe().await?;
+    let run = Run {
+        snapshot,
+        settings,
+        redact,
+        items: RefCell::new(items),
+        told: RefCell::new(told),
+        identities: settings.identities.as_deref().map(|command| Mutex::new(Identities::new(command))),
+        rechecks: Cell::new(0),
+        began: Cell::new(None),
+    };
+    try_join_all((0..settings.concurrency.get()).map(|_| run.work())).await.map(drop)
+}
+
+/// The connections of one worker.
+struct Lanes<'a> {
+    primary: Option<Lane<'a>>,
+    candidate: Lane<'a>,
+}
+
+impl<I, E> Run<'_, I>
+where
+    I: Iterator<Item = Result<Item, E>>,
+{
+    /// Takes items and sends them, one at a time, until there are no more.
+    async fn work(&self) -> Result<(), RunError<E>> {
+        let primary = match &self.settings.primary {
+            Primary::Live(side) => Some(Lane::new(side)),
+            Primary::Recorded => None,
+        };
+        let mut lanes = Lanes { primary, candidate: Lane::new(&self.settings.candidate) };
+        loop {
+            let next = self.items.borrow_mut().next();
+            let Some(item) = next else { return Ok(()) };
+            let item = item.map_err(RunError::Corpus)?;
+            let judged = if self.is_wanted(&item) {
+                self.wait(&item).await;
+                Some(self.judged(&item, &mut lanes).await?)
+            } else {
+                None
+            };
+            (self.told.borrow_mut())(&item, judged);
+        }
+    }
+
+    fn is_wanted(&self, item: &Item) -> bool {
+        match &self.settings.methods {
+            Methods::All => true,
+            Methods::These(methods) => methods.contains(&item.method),
+            Methods::Safe => {
+                let by_method =
+                    Method::from_bytes(item.method.as_bytes()).is_ok_and(|method| method.is_safe());
+                match self.snapshot.route(item.route).effect {
+                    Some(effect) => effect == Effect::Read,
+                    None => by_method,
+                }
+            }
+        }
+    }
+
+    /// At the recorded pace: until as long after the first request as it came then.
+    async fn wait(&self, item: &Item) {
+        if self.settings.pace == Pace::Asap {
+            return;
+        }
+        let (first, started) = self.began.get().unwrap_or_else(|| {
+            let began = (item.at, tokio::time::Instant::now());
+            self.began.set(Some(began));
+            began
+        });
+        let after = Duration::try_from(item.at.duration_since(first)).unwrap_or_default();
+        tokio::time::sleep_until(started + after).await;
+    }
+
+    async fn judged(&self, item: &Item, lanes: &mut Lanes<'_>) -> Result<Judged, RunError<E>> {
+        let not_compared = |reason| Ok(Judged { compared: Compared::NotCompared(reason), pair: None });
+        if item.incomplete.is_some() {
+            return not_compared(NotCompared::Stale);
+        }
+        let obstacle = Obstacle::among(item.lines.iter().map(|(name, _)| name.as_bytes()));
+        let course = match (obstacle, &self.settings.primary) {
+            (None, _) => Course::AsSent,
+            (Some(Obstacle::Range | Obstacle::Conditional), Primary::Live(_)) => Course::StrippedPair,
+            (Some(Obstacle::Upgrade), _) => return not_compared(NotCompared::Upgrade),
+            (Some(Obstacle::Range), _) => return not_compared(NotCompared::Range),
+            (Some(Obstacle::Conditional), _) => return not_compared(NotCompared::Conditional),
+        };
+        let Some((primary, candidate, against)) = self.asked(item, course, lanes).await? else {
+            return not_compared(NotCompared::Stale);
+        };
+        let compared = if judge::is_stale(item, &primary.reply, &candidate.reply, against) {
+            Compared::NotCompared(NotCompared::Stale)
+        } else {
+            let compared = self.compare(item, &primary.reply, &candidate.reply);
+            self.rechecked(item, course, lanes, compared, &primary.reply).await?
+        };
+        Ok(Judged { compared, pair: Some((primary, candidate)) })
+    }
+
+    /// Both sides' answers; `None`: there is no recorded one.
+    async fn asked(
+        &self,
+        item: &Item,
+        course: Course,
+        lanes: &mut Lanes<'_>,
+    ) -> Result<Option<(Answered, Answered, Against)>, RunError<E>> {
+        let to_candidate = self.outgoing(item, course, Role::Candidate).await?;
+        let Some(lane) = &mut lanes.primary else {
+            let Some(recorded) = item.recorded.clone() else { return Ok(None) };
+            let answer = lanes.candidate.exchange(&to_candidate).await?;
+            let latency = Some(answer.latency);
+            let reply = (self.redact)(item, answer.reply);
+            let fresh = self.identities.is_some() || bears_credentials(&self.settings.candidate_headers);
+            let primary = Answered { reply: recorded, latency: None };
+            return Ok(Some((primary, Answered { reply, latency }, Against::Recorded { fresh })));
+        };
+        let to_primary = self.outgoing(item, course, Role::Primary).await?;
+        // At the same time: what happens between two answers would show as a difference.
+        let (primary, candidate) =
+            tokio::join!(lane.exchange(&to_primary), lanes.candidate.exchange(&to_candidate));
+        Ok(Some((primary?.into(), candidate?.into(), Against::Live)))
+    }
+
+    fn compare(&self, item: &Item, legacy: &Reply, extracted: &Reply) -> Compared {
+        let route = self.snapshot.route(item.route);
+        let (ours, theirs) = self.origins(item);
+        let context = Context {
+            rules: &route.policy.compare,
+            route: &route.id,
+            method: &item.method,
+            today: crate::live::compile::today(),
+            legacy: compare::Side { origins: &ours },
+            extracted: compare::Side { origins: &theirs },
+        };
+        compare::compare(&context, legacy, extracted)
+    }
+
+    /// Names under which legacy and the extracted service may speak of themselves.
+    fn origins(&self, item: &Item) -> (Vec<String>, Vec<String>) {
+        let host = item.lines.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let host = host.map(|(_, value)| String::from_utf8_lossy(value).to_ascii_lowercase());
+        let asked = host.iter().flat_map(|host| [format!("http://{host}"), format!("https://{host}")]);
+        let public: Vec<String> = self.snapshot.server.public_url.iter().cloned().chain(asked).collect();
+        let of_upstream = |id| self.snapshot.upstream(id).endpoints.iter().map(|endpoint| endpoint.origin());
+        let slice = self.snapshot.slice(self.snapshot.route(item.route).slice);
+        let mut ours: Vec<String> = public.iter().cloned().chain(of_upstream(self.snapshot.legacy)).collect();
+        let mut theirs: Vec<String> = public.into_iter().chain(of_upstream(slice.upstream)).collect();
+        if let Primary::Live(side) = &self.settings.primary {
+            ours.extend(side.origins());
+        }
+        theirs.extend(self.settings.candidate.origins());
+        (ours, theirs)
+    }
+
+    /// Asks once more where the answers to a read differ: a race is no fault.
+    async fn rechecked(
+        &self,
+        item: &Item,
+        course: Course,
+        lanes: &mut Lanes<'_>,
+        compared: Compared,
+        primary: &Reply,
+    ) -> Result<Compared, RunError<E>> {
+        let first = match compared {
+            Compared::Compared(comparison) if !comparison.differences.is_empty() => comparison,
+            other => return Ok(other),
+        };
+        let is_read = Method::from_bytes(item.method.as_bytes()).is_ok_and(|method| method.is_safe());
+        let asks = self.settings.recheck && is_read && lanes.primary.is_some();
+        if !asks || self.rechecks.get() >= RECHECKS_MAX {
+            return Ok(Compared::Compared(first));
+        }
+        self.rechecks.set(self.rechecks.get() + 1);
+        let Some((second, candidate, _)) = self.asked(item, course, lanes).await? else {
+            return Ok(Compared::Compared(first));
+        };
+        let again = self.compare(item, &second.reply, &candidate.reply);
+        let itself = self.compare(item, primary, &second.reply);
+        Ok(judge::after_recheck(first, &again, &itself))
+    }
+
+    async fn outgoing(&self, item: &Item, course: Course, role: Role) -> Result<Outgoing, RunError<E>> {
+        let (side, owner, given) = match role {
+            Role::Primary => (self.primary_url(), Owner::Legacy, &self.settings.primary_headers),
+            Role::Candidate => {
+                (&*self.settings.candidate.url, Owner::Extracted, &self.settings.candidate_headers)
+            }
+        };
+        let fresh = match (&self.identities, &item.identity) {
+            (Some(identities), Some(identity)) => identities.lock().await.lines(identity, role, side).await?,
+            _ => Lines::new(),
+        };
+        let sent = item.lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let copying = Copying {
+            route: item.route,
+            slice: self.snapshot.route(item.route).slice,
+            direction: Direction::ToExtracted,
+            purpose: Purpose::Read,
+            repeat: None,
+        };
+        let id = format!("replay-{}", item.number);
+        let head = CopyHead::new(self.snapshot, &copying, owner, course, &id, &item.target, sent);
+        let mut headers = HeaderMap::with_capacity(head.lines.len() + fresh.len() + given.len());
+        for (name, value) in &head.lines {
+            // What is no header line cannot have been received either.
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+                headers.append(name, value);
+            }
+        }
+        // Bodies are compared decoded: coding them would only cost.
+        headers.remove(ACCEPT_ENCODING);
+        for lines in [&fresh, given] {
+            lines.iter().for_each(|(name, _)| drop(headers.remove(name)));
+            lines.iter().for_each(|(name, value)| drop(headers.append(name.clone(), value.clone())));
+        }
+        Ok(Outgoing {
+            method: Method::from_bytes(item.method.as_bytes()).unwrap_or_default(),
+            target: head.target.into_owned(),
+            host: headers.remove(HOST),
+            headers,
+            body: item.body.clone(),
+        })
+    }
+
+    fn primary_url(&self) -> &str {
+        match &self.settings.primary {
+            Primary::Live(side) => &side.url,
+            Primary::Recorded => "",
+        }
+    }
+}
+
+fn bears_credentials(lines: &Lines) -> bool {
+    lines.iter().any(|(name, _)| matches!(name.as_str(), "authorization" | "cookie" | "x-api-key"))
+}
