@@ -1,0 +1,171 @@
+//! `strangler accept`: a known difference is written into the configuration, for a time.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use http::{Method, StatusCode};
+use jiff::civil::Date;
+use serde::Serialize;
+use strangler_core::compare::Signature;
+
+use super::output::Output;
+use super::target::AdminTarget;
+use super::{AdminArguments, Exit, Failure, Outcome, client};
+use crate::edit::{Acceptance, Change, EditError, Proposal, propose};
+use crate::live::compile;
+use crate::live::report::ReloadReport;
+use crate::live::source::Source;
+
+#[derive(Debug, Args)]
+pub(super) struct AcceptArguments {
+    /// Which differences, as `strangler report` shows it, such as 3f9c21ab
+    signature: Signature,
+    /// Why, for whoever reads it later, such as "legacy rounds wrongly, SHOP-412"
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    /// The last day on which it is accepted, in UTC, such as 2027-02-01
+    #[arg(long, value_name = "DATE")]
+    until: Date,
+    /// The slice it belongs to [default: the one in which the running proxy has seen it]
+    #[arg(long, value_name = "SLICE")]
+    slice: Option<String>,
+    /// Print the change as a patch instead of making it
+    #[arg(long)]
+    print: bool,
+    #[command(flatten)]
+    admin: AdminArguments,
+}
+
+/// What was done, as JSON.
+#[derive(Debug, Serialize)]
+struct AcceptReport<'a> {
+    signature: String,
+    slice: &'a str,
+    why: &'a str,
+    until: String,
+    file: PathBuf,
+    /// Whether the file says it now.
+    written: bool,
+    /// What changes in it; empty where it said so before.
+    patch: String,
+    /// Why the file was not written, where that was not wished for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_only: Option<String>,
+    /// What the running proxy made of it; absent where none was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reload: Option<ReloadReport>,
+}
+
+pub(super) fn run(arguments: &AcceptArguments, output: &Output) -> Outcome {
+    let AcceptArguments { signature, why, until, slice, print, admin } = arguments;
+    if why.trim().is_empty() {
+        return Err(Failure::new(Exit::Invalid, "--why is empty: say why, for whoever reads it later"));
+    }
+    let today = compile::today();
+    if *until < today {
+        let message = format!("--until {until} is in the past (today is {today}): nothing would be accepted");
+        return Err(Failure::new(Exit::Invalid, message));
+    }
+    let slice = match slice {
+        Some(slice) => slice.clone(),
+        None => seen_in(&AdminTarget::resolve(admin)?, *signature)?,
+    };
+    let acceptance = Acceptance { signature: signature.to_string(), why: why.clone(), until: *until };
+    let source = Source::File(admin.config.clone());
+    let proposal = propose(&source, &slice, &Change::Accept(acceptance))
+        .map_err(|error| failure(&error, output))?;
+    let mut report = AcceptReport {
+        signature: signature.to_string(),
+        slice: &slice,
+        why,
+        until: until.to_string(),
+        file: proposal.file().to_owned(),
+        written: false,
+        patch: proposal.patch(),
+        read_only: None,
+        reload: None,
+    };
+    if *print {
+        return Ok(printed(&report, output));
+    }
+    match proposal.write() {
+        Ok(()) => report.written = true,
+        Err(EditError::ReadOnly { why, .. }) => {
+            report.read_only = Some(why);
+            return Ok(printed(&report, output));
+        }
+        Err(error) => return Err(failure(&error, output)),
+    }
+    written(&proposal, report, admin, output)
+}
+
+/// The patch instead of the edit: whoever may write the file applies it.
+fn printed(report: &AcceptReport<'_>, output: &Output) -> Exit {
+    if output.json {
+        output.json(report);
+        return Exit::Invalid;
+    }
+    output.text(&report.patch);
+    let file = report.file.display();
+    if report.patch.is_empty() {
+        output.note(&format!("{file} says so already"));
+    } else if let Some(why) = &report.read_only {
+        output.note(&format!(
+            "{file} cannot be written ({why}); apply this patch where the file comes from, such as with `patch -p1`"
+        ));
+    }
+    Exit::Invalid
+}
+
+/// After the edit: lets the running proxy read it, where there is one.
+fn written(
+    proposal: &Proposal,
+    mut report: AcceptReport<'_>,
+    admin: &AdminArguments,
+    output: &Output,
+) -> Outcome {
+    let reload = AdminTarget::resolve(admin).and_then(|target| {
+        let body = serde_json::json!({});
+        let answer = client::ask(&target, Method::POST, "/api/reload", Some(&body))?;
+        match answer.status {
+            StatusCode::OK | StatusCode::UNPROCESSABLE_ENTITY => answer.parse::<ReloadReport>(),
+            _ => Err(answer.into_failure()),
+        }
+    });
+    let (live, exit) = match &reload {
+        Ok(ReloadReport::Applied { generation, .. } | ReloadReport::Unchanged { generation, .. }) => {
+            (format!("Generation {generation} serves."), Exit::Pass)
+        }
+        Ok(ReloadReport::Rejected { generation, .. }) => (
+            format!("The running proxy refuses its configuration (see `strangler status`): generation {generation} goes on serving."),
+            Exit::Failed,
+        ),
+        // Only who names a proxy expects one.
+        Err(failure) if admin.admin.is_some() => (failure.message.clone(), failure.exit),
+        Err(_) => ("No running proxy was found; it takes effect with the next start.".to_owned(), Exit::Pass),
+    };
+    report.reload = reload.ok();
+    if output.json {
+        output.json(&report);
+        return Ok(exit);
+    }
+    let AcceptReport { signature, slice, until, .. } = &report;
+    let what = if proposal.is_empty() { "said so already" } else { "written" };
+    output.line(&format!(
+        "{signature} of slice {slice} is accepted until {until} ({}: {what}). {live}",
+        proposal.file().display()
+    ));
+    Ok(exit)
+}
+
+/// An edit that was not made, as the end of the command.
+fn failure(error: &EditError, output: &Output) -> Failure {
+    if !output.json {
+        output.diagnostics(error.diagnostics());
+    }
+    let exit = match error {
+        EditError::Changed { .. } => Exit::Failed,
+        _ => Exit::Invalid,
+    };
+    Failure::new(exit, error.to_string())
+}
