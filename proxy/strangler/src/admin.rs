@@ -4,6 +4,7 @@
 //! anything, and is not reachable through the public listener: it shares nothing with it.
 
 mod api;
+pub mod evidence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod guard;

@@ -4,14 +4,17 @@
 //! (defaults filled in, files found) are different types. Refuses logic of its own: commands ask
 //! [`crate::live`], [`crate::admin`] and core.
 
+mod accept;
 mod check;
 mod client;
+mod evidence;
 mod exit;
 mod explain;
 mod history;
 mod init;
 mod output;
 mod reload;
+mod report;
 mod run;
 mod status;
 mod target;
@@ -73,6 +76,12 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Show the state of the running proxy
     Status(status::StatusArguments),
+    /// Show what comparing both sides has shown
+    Report(report::ReportArguments),
+    /// Accept a known difference for a time, in the configuration
+    Accept(accept::AcceptArguments),
+    /// Begin the evidence of a slice anew
+    Evidence(evidence::EvidenceArguments),
     /// Show every configuration that served or was refused
     History(history::HistoryArguments),
 }
@@ -110,6 +119,9 @@ pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
         Command::Check(check) => check::run(check, &output),
         Command::Explain(explain) => explain::run(&explain, &output),
         Command::Status(status) => status::run(&status, &output),
+        Command::Report(report) => report::run(&report, &output),
+        Command::Accept(accept) => accept::run(&accept, &output),
+        Command::Evidence(evidence) => evidence::run(&evidence, &output),
         Command::History(history) => history::run(&history, &output),
     };
     match outcome {

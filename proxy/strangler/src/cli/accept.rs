@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use jiff::civil::Date;
 use serde::Serialize;
 use strangler_core::compare::Signature;
+use strangler_core::evidence::report::SliceReport;
 
 use super::output::Output;
 use super::target::AdminTarget;
@@ -72,8 +73,8 @@ pub(super) fn run(arguments: &AcceptArguments, output: &Output) -> Outcome {
     };
     let acceptance = Acceptance { signature: signature.to_string(), why: why.clone(), until: *until };
     let source = Source::File(admin.config.clone());
-    let proposal = propose(&source, &slice, &Change::Accept(acceptance))
-        .map_err(|error| failure(&error, output))?;
+    let proposal =
+        propose(&source, &slice, &Change::Accept(acceptance)).map_err(|error| failure(&error, output))?;
     let mut report = AcceptReport {
         signature: signature.to_string(),
         slice: &slice,
@@ -137,7 +138,9 @@ fn written(
             (format!("Generation {generation} serves."), Exit::Pass)
         }
         Ok(ReloadReport::Rejected { generation, .. }) => (
-            format!("The running proxy refuses its configuration (see `strangler status`): generation {generation} goes on serving."),
+            format!(
+                "The running proxy refuses its configuration (see `strangler status`): generation {generation} goes on serving."
+            ),
             Exit::Failed,
         ),
         // Only who names a proxy expects one.
@@ -168,4 +171,29 @@ fn failure(error: &EditError, output: &Output) -> Failure {
         _ => Exit::Invalid,
     };
     Failure::new(exit, error.to_string())
+}
+
+/// The slice in which the running proxy has seen a signature.
+fn seen_in(target: &AdminTarget, signature: Signature) -> Result<String, Failure> {
+    let report = super::report::ask(target, None)?;
+    let wanted = signature.to_string();
+    let has = |slice: &&SliceReport| {
+        let mut all = slice.problems.iter().chain(&slice.hidden);
+        all.any(|problem| problem.signature.as_deref() == Some(&*wanted))
+    };
+    let slices: Vec<&str> = report.slices.iter().filter(has).map(|slice| &*slice.slice).collect();
+    match slices.as_slice() {
+        [only] => Ok((*only).to_owned()),
+        [] => Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "the running proxy has seen no difference {wanted}; `strangler report` lists those it has seen, \
+                 and --slice accepts one beforehand"
+            ),
+        )),
+        several => Err(Failure::new(
+            Exit::Invalid,
+            format!("{wanted} has been seen in {}: say which with --slice", several.join(" and ")),
+        )),
+    }
 }

@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &EvidenceArguments, output: &Output) -> Outcome {
     if answer.status != StatusCode::OK {
         return Err(answer.into_failure());
     }
-    let restarted: crate::admin::RestartReport = answer.parse()?;
+    let restarted: crate::admin::evidence::RestartReport = answer.parse()?;
     if output.json {
         output.json(&restarted);
     } else {

@@ -56,6 +56,11 @@ impl Output {
         drop(writeln!(io::stderr(), "{text}"));
     }
 
+    /// Says something on standard error that is no failure.
+    pub(crate) fn note(&self, message: &str) {
+        drop(writeln!(io::stderr(), "strangler: {message}"));
+    }
+
     /// Text in bold, where colour is welcome.
     pub(crate) fn bold(&self, text: &str) -> String {
         self.painted("1", text)

@@ -17,7 +17,9 @@ use std::collections::BTreeMap;
 use clap::{Args, ValueEnum};
 use http::{Method, StatusCode};
 use serde::Serialize;
-use strangler_core::evidence::{Problem, Report, SliceReport, Strictness, Verdict};
+use strangler_core::evidence::Report;
+use strangler_core::evidence::report::{Problem, SliceReport, Strictness};
+use strangler_core::evidence::verdict::Verdict;
 
 use super::output::Output;
 use super::target::AdminTarget;
@@ -115,8 +117,14 @@ pub(super) fn run(arguments: &ReportArguments, output: &Output) -> Outcome {
     let exit = exit_of(&report, strictness);
     // Only for the commands that reproduce a difference: the report is whole without.
     let sides = sides(&target).unwrap_or_default();
-    let document =
-        Document { report: &report, exit, summary: &[], verdict: None, sides: &sides, more: serde_json::Map::new() };
+    let document = Document {
+        report: &report,
+        exit,
+        summary: &[],
+        verdict: None,
+        sides: &sides,
+        more: serde_json::Map::new(),
+    };
     document.print(form.format, output);
     Ok(exit)
 }
@@ -159,7 +167,8 @@ fn sides(target: &AdminTarget) -> Result<Sides, Failure> {
 /// A command that shows a difference again; none where the request's body would be needed and was not kept.
 fn reproduce(document: &Document<'_>, slice: &SliceReport, problem: &Problem) -> Option<String> {
     let (legacy, extracted) = document.sides.get(&slice.slice)?;
-    let example = problem.examples.iter().find(|example| matches!(&*example.method, "GET" | "HEAD" | "OPTIONS"))?;
+    let example =
+        problem.examples.iter().find(|example| matches!(&*example.method, "GET" | "HEAD" | "OPTIONS"))?;
     let method = match &*example.method {
         "GET" => String::new(),
         "HEAD" => " -I".to_owned(),

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::try_join_all;
 use http::header::{ACCEPT_ENCODING, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};

@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 
-use strangler_core::evidence::{State, Verdict};
+use strangler_core::evidence::verdict::{State, Verdict};
 
 use super::plain::{command_message as message, command_property as property};
-use super::text::{classes, example_words, rule_words};
+use super::text::{accounts_words, classes, example_words, rule_words, share_words};
 use super::{Document, reproduce};
 use crate::cli::Exit;
 
 pub(super) fn render(document: &Document<'_>) -> String {
     let mut out = String::new();
     if let Some(verdict) = document.verdict {
-        gate(&mut out, "gate of the replay", verdict);
+        gate(&mut out, "gate of the replay", verdict, &document.summary.join("\n"));
     }
     for slice in &document.report.slices {
         for problem in &slice.problems {
@@ -20,14 +20,14 @@ pub(super) fn render(document: &Document<'_>) -> String {
             let title = format!("{}: {} {} ({signature})", slice.slice, problem.kind, problem.path);
             let mut said = vec![
                 problem.sentence.clone(),
-                format!("{}; {} requests on {}", classes(problem), problem.requests, problem.route),
+                format!("{}; {}", classes(problem), share_words(slice, problem)),
             ];
             said.extend(problem.examples.first().map(|example| format!("e.g. {}", example_words(example))));
             said.extend(reproduce(document, slice, problem).map(|command| format!("reproduce: {command}")));
             command(&mut out, "error", &title, &said.join("\n"));
         }
         if let Some(verdict) = &slice.gate {
-            gate(&mut out, &format!("gate of {}", slice.slice), verdict);
+            gate(&mut out, &format!("gate of {}", slice.slice), verdict, &accounts_words(&slice.accounts));
         }
         for rule in slice.rules.iter().filter(|rule| rule.expired || rule.dead || !rule.broad.is_empty()) {
             command(&mut out, "warning", &format!("rule of {}", slice.slice), &rule_words(rule));
@@ -40,11 +40,12 @@ pub(super) fn render(document: &Document<'_>) -> String {
     out
 }
 
-fn gate(out: &mut String, title: &str, verdict: &Verdict) {
+fn gate(out: &mut String, title: &str, verdict: &Verdict, figures: &str) {
+    let text = format!("{}\n{figures}", verdict.sentence);
     match verdict.state {
         State::Pass => {}
-        State::Failed => command(out, "error", title, &verdict.sentence),
-        State::Insufficient => command(out, "warning", title, &verdict.sentence),
+        State::Failed => command(out, "error", title, &text),
+        State::Insufficient => command(out, "warning", title, &text),
     }
 }
 

@@ -5,10 +5,11 @@
 
 use std::fmt::Write as _;
 
-use strangler_core::evidence::{Problem, SliceReport, State, Verdict};
+use strangler_core::evidence::report::{Problem, SliceReport};
+use strangler_core::evidence::verdict::{State, Verdict};
 
 use super::plain::xml;
-use super::text::{accounts_words, classes, example_words};
+use super::text::{accounts_words, classes, example_words, share_words};
 use super::{Document, reproduce};
 
 /// One test case.
@@ -29,7 +30,7 @@ pub(super) fn render(document: &Document<'_>) -> String {
         document.report.slices.iter().map(|slice| (slice.slice.clone(), cases(document, slice))).collect();
     let mut whole = Vec::new();
     if let Some(verdict) = document.verdict {
-        whole.push(gate("strangler.replay", verdict));
+        whole.push(gate("strangler.replay", verdict, document.summary.join("\n")));
     }
     if suites.iter().all(|(_, cases)| cases.is_empty()) && whole.is_empty() {
         let message = document.report.sentence.clone();
@@ -109,27 +110,24 @@ fn cases(document: &Document<'_>, slice: &SliceReport) -> Vec<Case> {
         cases.push(Case { class: class(&problem.route), name, outcome });
     }
     if let Some(verdict) = &slice.gate {
-        cases.push(gate(&slice.slice, verdict));
+        cases.push(gate(&slice.slice, verdict, accounts_words(&slice.accounts)));
     }
     cases
 }
 
 fn said(document: &Document<'_>, slice: &SliceReport, problem: &Problem) -> String {
-    let mut lines = vec![
-        classes(problem),
-        format!("{} requests, {} differences", problem.requests, problem.differences),
-    ];
+    let mut lines =
+        vec![classes(problem), share_words(slice, problem), format!("{} differences", problem.differences)];
     lines.extend(problem.examples.iter().map(|example| format!("e.g. {}", example_words(example))));
     lines.extend(reproduce(document, slice, problem).map(|command| format!("reproduce: {command}")));
     lines.join("\n")
 }
 
-fn gate(class: &str, verdict: &Verdict) -> Case {
-    let said: Vec<String> = verdict
-        .conditions
-        .iter()
-        .map(|one| format!("{} {}: {} against {}", one.name, one.state.as_str(), one.measured, one.demanded))
-        .collect();
+fn gate(class: &str, verdict: &Verdict, figures: String) -> Case {
+    let mut said = vec![figures];
+    said.extend(verdict.conditions.iter().map(|one| {
+        format!("{} {}: {}; demanded: {}", one.name, one.state.as_str(), one.measured, one.demanded)
+    }));
     let said = said.join("\n");
     let message = verdict.sentence.clone();
     let outcome = match verdict.state {

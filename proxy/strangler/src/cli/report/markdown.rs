@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use strangler_core::evidence::{Problem, SliceReport, Verdict, grouped, percent};
+use strangler_core::evidence::report::{Problem, SliceReport};
+use strangler_core::evidence::verdict::{Verdict, grouped, percent};
 
 use super::plain::{code, markdown as text};
-use super::text::{accounts_words, classes, latency_words, noise_words, rule_words, second};
+use super::text::{accounts_words, classes, latency_words, noise_words, rule_words, second, share_words};
 use super::{Document, reproduce};
 
 pub(super) fn render(document: &Document<'_>) -> String {
@@ -79,7 +80,9 @@ fn gate(out: &mut String, verdict: &Verdict) {
 }
 
 fn problems(out: &mut String, document: &Document<'_>, slice: &SliceReport) {
-    out.push_str("| signature | kind | path | route | requests | share | what |\n|---|---|---|---|---:|---:|---|\n");
+    out.push_str(
+        "| signature | kind | path | route | requests | share | what |\n|---|---|---|---|---:|---:|---|\n",
+    );
     for problem in &slice.problems {
         let _infallible = writeln!(
             out,
@@ -103,10 +106,10 @@ fn details(out: &mut String, document: &Document<'_>, slice: &SliceReport, probl
     let signature = problem.signature.as_deref().unwrap_or("several");
     let _infallible = writeln!(
         out,
-        "<details><summary>{} {}</summary>\n\n{} requests, {} differences, from {} to {}.\n",
+        "<details><summary>{} {}</summary>\n\n{}; {} differences, from {} to {}.\n",
         code(signature),
         text(&problem.sentence),
-        grouped(problem.requests),
+        text(&share_words(slice, problem)),
         grouped(problem.differences),
         text(&second(&problem.first)),
         text(&second(&problem.last))

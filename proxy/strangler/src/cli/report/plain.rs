@@ -70,12 +70,11 @@ pub(super) fn markdown(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            // Two of them make an address a link.
-            ':' => out.push_str("&#58;"),
             c => out.push(c),
         }
     }
-    out
+    // What looks like an address becomes a link by itself.
+    out.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
 /// Code within Markdown, also in a cell of a table: literal text in HTML, because a backtick or a bar in a span of

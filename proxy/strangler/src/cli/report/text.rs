@@ -1,9 +1,12 @@
 //! The report for people at a terminal.
 
-use strangler_core::evidence::{
-    AccountsReport, LatencyReport, NoiseReport, Problem, RouteReport, RuleReport, SliceReport, State, grouped,
-    percent,
+use strangler_core::evidence::Example;
+use strangler_core::evidence::report::{
+    AccountsReport, LatencyReport, NoiseReport, Problem, RouteReport, RuleReport, SliceReport,
 };
+use strangler_core::evidence::verdict::{State, Verdict, grouped, percent};
+
+use unicode_width::UnicodeWidthStr;
 
 use super::page::{Page, cell};
 use super::plain::{short, visible};
@@ -46,8 +49,8 @@ fn slice_part(page: &mut Page, document: &Document<'_>, slice: &SliceReport, out
     }
     if !slice.problems.is_empty() {
         page.blank();
-        let head = format!("  PROBLEMS ({})", slice.problems.len());
-        page.painted("", &head, |line| output.alarming(line));
+        let head = format!("PROBLEMS ({})", slice.problems.len());
+        page.painted("  ", &head, |line| output.alarming(line));
         for (number, one) in slice.problems.iter().enumerate() {
             problem(page, document, slice, number + 1, one, output);
         }
@@ -57,7 +60,10 @@ fn slice_part(page: &mut Page, document: &Document<'_>, slice: &SliceReport, out
     rules(page, &slice.rules, output);
     routes(page, &slice.routes, output);
     if slice.late > 0 {
-        page.words("  ", &format!("{} requests came before this epoch and are in no account.", grouped(slice.late)));
+        page.words(
+            "  ",
+            &format!("{} requests came before this epoch and are in no account.", grouped(slice.late)),
+        );
     }
 }
 
@@ -89,7 +95,7 @@ pub(super) fn accounts_words(accounts: &AccountsReport) -> String {
     )
 }
 
-fn gate(page: &mut Page, name: &str, verdict: &strangler_core::evidence::Verdict, output: &Output) {
+fn gate(page: &mut Page, name: &str, verdict: &Verdict, output: &Output) {
     let lead = format!("{name:<12}");
     page.painted(&lead, &visible(&verdict.sentence), |line| match verdict.state {
         State::Failed => output.alarming(line),
@@ -97,7 +103,7 @@ fn gate(page: &mut Page, name: &str, verdict: &strangler_core::evidence::Verdict
     });
     for condition in &verdict.conditions {
         let lead = format!("    {:<12}  {:<10}  ", condition.state.as_str(), condition.name);
-        let figures = format!("{} against {}", condition.measured, condition.demanded);
+        let figures = format!("{}; demanded: {}", condition.measured, condition.demanded);
         page.words(&lead, &visible(&figures));
     }
 }
@@ -114,15 +120,12 @@ fn problem(
     let head = [signature, &problem.kind, &problem.path].join("  ");
     page.painted(&format!("  {number:>2}. "), &visible(&head), |line| output.bold(line));
     let lead = "      ";
-    page.words(lead, &visible(&problem.sentence));
-    page.words(lead, &visible(&format!("route {}", problem.route)));
     page.words(lead, &visible(&classes(problem)));
+    page.words(lead, &visible(&share_words(slice, problem)));
     page.words(
         lead,
         &format!(
-            "{} requests ({} of those compared on the route), {} differences, from {} to {}",
-            grouped(problem.requests),
-            percent(problem.share),
+            "{} differences, from {} to {}",
             grouped(problem.differences),
             second(&problem.first),
             second(&problem.last)
@@ -135,8 +138,26 @@ fn problem(
         page.words("      e.g. ", &example_words(example));
     }
     if let Some(command) = reproduce(document, slice, problem) {
-        page.words("      reproduce  ", &command);
+        page.line("      reproduce:");
+        // In lines that a shell puts together again: wrapped anywhere else the command would be another.
+        let lines =
+            command.split(" <(").map(|part| part.to_owned()).collect::<Vec<_>>().join(" \\\n        <(");
+        lines.lines().enumerate().for_each(|(index, line)| {
+            page.line(&if index == 0 { format!("      {line}") } else { line.to_owned() });
+        });
     }
+}
+
+/// How many requests have a problem, and the four accounts that its share is of.
+pub(super) fn share_words(slice: &SliceReport, problem: &Problem) -> String {
+    let route = slice.routes.iter().find(|route| route.route == problem.route);
+    let accounts = route.map(|route| format!(": {}", accounts_words(&route.accounts))).unwrap_or_default();
+    format!(
+        "{} requests, {} of those compared on {}{accounts}",
+        grouped(problem.requests),
+        percent(problem.share),
+        problem.route
+    )
 }
 
 pub(super) fn classes(problem: &Problem) -> String {
@@ -147,7 +168,7 @@ pub(super) fn classes(problem: &Problem) -> String {
     }
 }
 
-pub(super) fn example_words(example: &strangler_core::evidence::Example) -> String {
+pub(super) fn example_words(example: &Example) -> String {
     let value = |value: &Option<Box<str>>| value.as_deref().map_or_else(|| "nothing".to_owned(), short);
     format!(
         "{} {} at {}: legacy {}, extracted {} (request {})",
@@ -165,7 +186,7 @@ fn hidden(page: &mut Page, hidden: &[Problem], output: &Output) {
         return;
     }
     page.blank();
-    page.painted("", &format!("  HIDDEN ({})", hidden.len()), |line| output.bold(line));
+    page.painted("  ", &format!("HIDDEN ({})", hidden.len()), |line| output.bold(line));
     for one in hidden.iter().take(HIDDEN_SHOWN) {
         let by = one.hidden_by.as_deref().unwrap_or("a rule");
         let signature = one.signature.as_deref().unwrap_or("(several)");
@@ -190,15 +211,17 @@ fn noise(page: &mut Page, noise: &[NoiseReport], output: &Output) {
         return;
     }
     page.blank();
-    page.painted("", &format!("  NOISE ({})", noise.len()), |line| output.bold(line));
+    page.painted("  ", &format!("NOISE ({})", noise.len()), |line| output.bold(line));
     for one in noise {
         page.words("    ", &visible(&noise_words(one)));
     }
 }
 
 pub(super) fn noise_words(noise: &NoiseReport) -> String {
-    let NoiseReport { route, path, kind, repeated, extracted_only, legacy_only, both, p_value, counts } = noise;
-    let verdict = if *counts { "the service differs more, so it counts" } else { "values there do not count" };
+    let NoiseReport { route, path, kind, repeated, extracted_only, legacy_only, both, p_value, counts } =
+        noise;
+    let verdict =
+        if *counts { "the service differs more, so it counts" } else { "values there do not count" };
     format!(
         "{kind} at {path} on {route}: of {} asked twice, only extracted differed {}, only legacy {}, both {} \
          (p = {p_value:.3}); {verdict}",
@@ -214,7 +237,7 @@ fn rules(page: &mut Page, rules: &[RuleReport], output: &Output) {
         return;
     }
     page.blank();
-    page.painted("", &format!("  RULES ({})", rules.len()), |line| output.bold(line));
+    page.painted("  ", &format!("RULES ({})", rules.len()), |line| output.bold(line));
     for rule in rules {
         let words = rule_words(rule);
         let is_worrying = rule.expired || rule.dead || !rule.broad.is_empty();
@@ -246,7 +269,8 @@ fn routes(page: &mut Page, routes: &[RouteReport], output: &Output) {
     }
     page.blank();
     // Names get what the figures leave.
-    let name = page.width().saturating_sub(4 + 5 * 10);
+    let longest = routes.iter().map(|route| route.route.width()).max().unwrap_or_default();
+    let name = page.width().saturating_sub(4 + 5 * 10).min(longest.max("ROUTE".len()));
     let head = format!(
         "    {} {:>9} {:>9} {:>9} {:>9} {:>9}",
         cell("ROUTE", name),
