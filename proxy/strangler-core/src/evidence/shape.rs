@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::words::Owner;
@@ -53,9 +54,69 @@ impl Shape<'_> {
     }
 }
 
+/// The structural hash of a JSON body: names and types, whatever the order of members and the number of
+/// elements; what an array holds is the set of what its elements look like. `None`: it is not JSON.
+pub fn structure(body: &[u8]) -> Option<u64> {
+    // Nested too deep is not JSON for the parser, so that recursion is bounded by it.
+    serde_json::from_slice::<Value>(body).ok().map(|value| of_value(&value))
+}
+
+fn of_value(value: &Value) -> u64 {
+    let (mark, parts): (u8, BTreeSet<(&str, u64)>) = match value {
+        Value::Null => (b'0', BTreeSet::new()),
+        Value::Bool(_) => (b'b', BTreeSet::new()),
+        Value::Number(_) => (b'n', BTreeSet::new()),
+        Value::String(_) => (b's', BTreeSet::new()),
+        Value::Array(elements) => (b'[', elements.iter().map(|element| ("", of_value(element))).collect()),
+        Value::Object(members) => {
+            let member = |(name, value)| (general(name), of_value(value));
+            (b'{', members.iter().map(member).collect())
+        }
+    };
+    let mut text = vec![mark];
+    for (name, hash) in parts {
+        text.extend_from_slice(name.as_bytes());
+        text.push(0);
+        text.extend_from_slice(&hash.to_be_bytes());
+    }
+    xxh3_64(&text)
+}
+
+/// A member's name; of a map from ids no more than that it is one.
+fn general(name: &String) -> &str {
+    let is_id = |text: &str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    let is_number = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+    if is_number || is_id(name) { "*" } else { name }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_structure_is_names_and_types() {
+        let one = structure(br#"{"a": 1, "b": [{"c": "x"}, {"c": "y"}], "m": {"17": true}}"#);
+        let alike = structure(br#"{"m": {"4": false, "5": true}, "b": [{"c": ""}], "a": 2.5}"#);
+        assert!(one.is_some());
+        assert_eq!(one, alike);
+        for other in [
+            r#"{"a": "1", "b": [{"c": "x"}], "m": {"17": true}}"#,
+            r#"{"a": 1, "b": [], "m": {"17": true}}"#,
+            r#"{"a": 1, "b": [{"c": "x"}]}"#,
+            r#"{"a": 1, "b": [{"c": "x"}, {"c": null}], "m": {"17": true}}"#,
+            r#"{"a": 1, "b": [{"c": "x"}], "m": {"name": true}}"#,
+            "[]",
+            "{}",
+            "null",
+        ] {
+            let other_structure = structure(other.as_bytes());
+            assert!(other_structure.is_some() && other_structure != one, "{other}");
+        }
+        let deep = "[".repeat(10_000);
+        for other in ["", "<p>", "{", &*deep] {
+            assert_eq!(structure(other.as_bytes()), None);
+        }
+    }
 
     const SHAPE: Shape<'_> = Shape {
         route: "GET /products",
