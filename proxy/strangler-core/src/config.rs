@@ -142,6 +142,16 @@ pub fn server_of(main: &SourceText, options: &LoadOptions<'_>) -> Server {
     server::server(&context, &defaults, &written).server
 }
 
+/// A duration as configurations have it: `250ms 5s 10m 1h 7d`; `None`: it is none, such as a bare number.
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    units::duration(text).ok()
+}
+
+/// A share as configurations have it: `0%` to `100%`, not finer than 0.01 %; `None`: it is none.
+pub fn parse_share(text: &str) -> Option<crate::words::Share> {
+    units::share(text).ok()
+}
+
 /// SHA-256 over the names and texts of all files, in lower-case hexadecimal.
 pub fn content_hash(sources: &Sources) -> String {
     use sha2::{Digest, Sha256};

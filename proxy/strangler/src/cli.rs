@@ -14,6 +14,7 @@ mod history;
 mod init;
 mod output;
 mod reload;
+mod replay;
 mod report;
 mod run;
 mod status;
@@ -78,6 +79,8 @@ enum Command {
     Status(status::StatusArguments),
     /// Show what comparing both sides has shown
     Report(report::ReportArguments),
+    /// Send a corpus to both sides, compare, and judge
+    Replay(replay::ReplayArguments),
     /// Accept a known difference for a time, in the configuration
     Accept(accept::AcceptArguments),
     /// Begin the evidence of a slice anew
@@ -120,6 +123,7 @@ pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
         Command::Explain(explain) => explain::run(&explain, &output),
         Command::Status(status) => status::run(&status, &output),
         Command::Report(report) => report::run(&report, &output),
+        Command::Replay(replay) => replay::run(&replay, &output),
         Command::Accept(accept) => accept::run(&accept, &output),
         Command::Evidence(evidence) => evidence::run(&evidence, &output),
         Command::History(history) => history::run(&history, &output),

@@ -7,10 +7,20 @@
 mod identity;
 mod item;
 mod judge;
+mod load;
 mod mutate;
+mod outcome;
 mod run;
 mod scan;
+mod selftest;
 mod send;
+
+pub(crate) use item::Item;
+pub(crate) use load::{Loader, as_recorded};
+pub(crate) use outcome::{Conclusion, Demands, FailOn, Gathered};
+pub(crate) use run::{Judged, Methods, Pace, Primary, RunError, Settings, run, with_context};
+pub(crate) use selftest::SelfTest;
+pub(crate) use send::Side;
 
 /// Which side of a replay: who answered when the corpus was recorded, and who is to take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

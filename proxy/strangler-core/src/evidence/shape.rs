@@ -69,8 +69,7 @@ fn of_value(value: &Value) -> u64 {
         Value::String(_) => (b's', BTreeSet::new()),
         Value::Array(elements) => (b'[', elements.iter().map(|element| ("", of_value(element))).collect()),
         Value::Object(members) => {
-            let member = |(name, value)| (general(name), of_value(value));
-            (b'{', members.iter().map(member).collect())
+            (b'{', members.iter().map(|(name, value)| (general(name), of_value(value))).collect())
         }
     };
     let mut text = vec![mark];
@@ -83,7 +82,7 @@ fn of_value(value: &Value) -> u64 {
 }
 
 /// A member's name; of a map from ids no more than that it is one.
-fn general(name: &String) -> &str {
+fn general(name: &str) -> &str {
     let is_id = |text: &str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     let is_number = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
     if is_number || is_id(name) { "*" } else { name }

@@ -8,6 +8,7 @@ mod junit;
 mod markdown;
 mod page;
 mod plain;
+mod selftest;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -20,6 +21,8 @@ use serde::Serialize;
 use strangler_core::evidence::Report;
 use strangler_core::evidence::report::{Problem, SliceReport, Strictness};
 use strangler_core::evidence::verdict::Verdict;
+
+pub(super) use selftest::self_test;
 
 use super::output::Output;
 use super::target::AdminTarget;

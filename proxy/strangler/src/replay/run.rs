@@ -260,34 +260,9 @@ where
     }
 
     fn compare(&self, item: &Item, legacy: &Reply, extracted: &Reply) -> Compared {
-        let route = self.snapshot.route(item.route);
-        let (ours, theirs) = self.origins(item);
-        let context = Context {
-            rules: &route.policy.compare,
-            route: &route.id,
-            method: &item.method,
-            today: crate::live::compile::today(),
-            legacy: compare::Side { origins: &ours },
-            extracted: compare::Side { origins: &theirs },
-        };
-        compare::compare(&context, legacy, extracted)
-    }
-
-    /// Names under which legacy and the extracted service may speak of themselves.
-    fn origins(&self, item: &Item) -> (Vec<String>, Vec<String>) {
-        let host = item.lines.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
-        let host = host.map(|(_, value)| String::from_utf8_lossy(value).to_ascii_lowercase());
-        let asked = host.iter().flat_map(|host| [format!("http://{host}"), format!("https://{host}")]);
-        let public: Vec<String> = self.snapshot.server.public_url.iter().cloned().chain(asked).collect();
-        let of_upstream = |id| self.snapshot.upstream(id).endpoints.iter().map(|endpoint| endpoint.origin());
-        let slice = self.snapshot.slice(self.snapshot.route(item.route).slice);
-        let mut ours: Vec<String> = public.iter().cloned().chain(of_upstream(self.snapshot.legacy)).collect();
-        let mut theirs: Vec<String> = public.into_iter().chain(of_upstream(slice.upstream)).collect();
-        if let Primary::Live(side) = &self.settings.primary {
-            ours.extend(side.origins());
-        }
-        theirs.extend(self.settings.candidate.origins());
-        (ours, theirs)
+        with_context(self.snapshot, self.settings, item, |context| {
+            compare::compare(context, legacy, extracted)
+        })
     }
 
     /// Asks once more where the answers to a read differ: a race is no fault.
@@ -348,8 +323,12 @@ where
         // Bodies are compared decoded: coding them would only cost.
         headers.remove(ACCEPT_ENCODING);
         for lines in [&fresh, given] {
-            lines.iter().for_each(|(name, _)| drop(headers.remove(name)));
-            lines.iter().for_each(|(name, value)| drop(headers.append(name.clone(), value.clone())));
+            for (name, _) in lines {
+                headers.remove(name);
+            }
+            for (name, value) in lines {
+                headers.append(name.clone(), value.clone());
+            }
         }
         Ok(Outgoing {
             method: Method::from_bytes(item.method.as_bytes()).unwrap_or_default(),
@@ -370,4 +349,40 @@ where
 
 fn bears_credentials(lines: &Lines) -> bool {
     lines.iter().any(|(name, _)| matches!(name.as_str(), "authorization" | "cookie" | "x-api-key"))
+}
+
+/// Does something with what a comparison of this item's answers needs to know.
+pub(crate) fn with_context<T>(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    item: &Item,
+    then: impl FnOnce(&Context<'_>) -> T,
+) -> T {
+    let route = snapshot.route(item.route);
+    let (ours, theirs) = origins(snapshot, settings, item);
+    then(&Context {
+        rules: &route.policy.compare,
+        route: &route.id,
+        method: &item.method,
+        today: crate::live::compile::today(),
+        legacy: compare::Side { origins: &ours },
+        extracted: compare::Side { origins: &theirs },
+    })
+}
+
+/// Names under which legacy and the extracted service may speak of themselves.
+fn origins(snapshot: &Snapshot, settings: &Settings, item: &Item) -> (Vec<String>, Vec<String>) {
+    let host = item.lines.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let host = host.map(|(_, value)| String::from_utf8_lossy(value).to_ascii_lowercase());
+    let asked = host.iter().flat_map(|host| [format!("http://{host}"), format!("https://{host}")]);
+    let public: Vec<String> = snapshot.server.public_url.iter().cloned().chain(asked).collect();
+    let of_upstream = |id| snapshot.upstream(id).endpoints.iter().map(|endpoint| endpoint.origin());
+    let slice = snapshot.slice(snapshot.route(item.route).slice);
+    let mut ours: Vec<String> = public.iter().cloned().chain(of_upstream(snapshot.legacy)).collect();
+    let mut theirs: Vec<String> = public.into_iter().chain(of_upstream(slice.upstream)).collect();
+    if let Primary::Live(side) = &settings.primary {
+        ours.extend(side.origins());
+    }
+    theirs.extend(settings.candidate.origins());
+    (ours, theirs)
 }
