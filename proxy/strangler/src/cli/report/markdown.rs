@@ -46,10 +46,11 @@ fn slice_part(out: &mut String, document: &Document<'_>, slice: &SliceReport) {
     if !slice.problems.is_empty() {
         problems(out, document, slice);
     }
-    let mut lists: Vec<(&str, Vec<String>)> = Vec::new();
-    lists.push(("Rules", slice.rules.iter().map(rule_words).collect()));
-    lists.push(("Noise", slice.noise.iter().map(noise_words).collect()));
-    lists.push(("Hidden", slice.hidden.iter().map(hidden_words).collect()));
+    let lists: [(&str, Vec<String>); 3] = [
+        ("Rules", slice.rules.iter().map(rule_words).collect()),
+        ("Noise", slice.noise.iter().map(noise_words).collect()),
+        ("Hidden", slice.hidden.iter().map(hidden_words).collect()),
+    ];
     for (name, lines) in lists.iter().filter(|(_, lines)| !lines.is_empty()) {
         let _infallible = writeln!(out, "**{name}**\n");
         for line in lines {

@@ -117,34 +117,7 @@ fn slice() -> SliceReport {
             p_value: 0.746,
             counts: false,
         }],
-        rules: vec![
-            RuleReport {
-                rule: "ignore $.generated_at".to_owned(),
-                sentence: "hides 40 differences of 1 kind".to_owned(),
-                why: None,
-                until: None,
-                expired: false,
-                requests: 40,
-                differences: 40,
-                signatures: 1,
-                kinds: vec!["body.value".to_owned()],
-                dead: false,
-                broad: Vec::new(),
-            },
-            RuleReport {
-                rule: "accept 99990000".to_owned(),
-                sentence: "hides nothing".to_owned(),
-                why: Some("legacy rounds wrongly, SHOP-412".to_owned()),
-                until: Some(jiff::civil::date(2026, 2, 1)),
-                expired: true,
-                requests: 0,
-                differences: 0,
-                signatures: 0,
-                kinds: Vec::new(),
-                dead: true,
-                broad: Vec::new(),
-            },
-        ],
+        rules: rules(),
         routes: vec![
             route("GET /products", accounts(500, 0, 40, &[]), None),
             route("GET /products/{id}", accounts(600, 60, 0, &reasons), None),
@@ -162,6 +135,37 @@ fn slice() -> SliceReport {
         late: 0,
         dropped: Dropped::default(),
     }
+}
+
+fn rules() -> Vec<RuleReport> {
+    vec![
+        RuleReport {
+            rule: "ignore $.generated_at".to_owned(),
+            sentence: "hides 40 differences of 1 kind".to_owned(),
+            why: None,
+            until: None,
+            expired: false,
+            requests: 40,
+            differences: 40,
+            signatures: 1,
+            kinds: vec!["body.value".to_owned()],
+            dead: false,
+            broad: Vec::new(),
+        },
+        RuleReport {
+            rule: "accept 99990000".to_owned(),
+            sentence: "hides nothing".to_owned(),
+            why: Some("legacy rounds wrongly, SHOP-412".to_owned()),
+            until: Some(jiff::civil::date(2026, 2, 1)),
+            expired: true,
+            requests: 0,
+            differences: 0,
+            signatures: 0,
+            kinds: Vec::new(),
+            dead: true,
+            broad: Vec::new(),
+        },
+    ]
 }
 
 fn route(id: &str, accounts: AccountsReport, never_compared: Option<&str>) -> RouteReport {
