@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `price-as-text` | `"19.90"` where the monolith says `19.9` |
 //! | `other-order` | the same products of a list, by name where the monolith sorts by id |
-//! | `moving-stock` | product 5 loses a piece in every third answer and has it back in the next: the race |
+//! | `moving-stock` | product 5 has a piece less every seventh time it is shown and has it back the next time: the race |
 //! | `generated-at` | `generated_at` is the time of the answer, as the monolith's: noise. Off: always the same |
 //! | `lower-case-headers` | `x-total-count` for `X-Total-Count`: no difference to HTTP |
 //!
@@ -35,13 +35,17 @@ pub const OTHER_ORDER: Difference =
     Difference { name: "other-order", what: "a list is by name where the monolith sorts by id" };
 /// The stock of [`RESERVED_PRODUCT`] moves from answer to answer.
 pub const MOVING_STOCK: Difference =
-    Difference { name: "moving-stock", what: "product 5 has a piece less in every third answer" };
+    Difference { name: "moving-stock", what: "product 5 has a piece less every seventh time" };
 /// `generated_at` is the time of the answer.
 pub const GENERATED_AT: Difference =
     Difference { name: "generated-at", what: "generated_at is the time of the answer, as the monolith's" };
 
 /// The product whose stock moves: the one that is made to order and bought all the time.
 pub const RESERVED_PRODUCT: i64 = 5;
+
+/// Every how many times it does. Often enough to be seen, and seldom enough for somebody who asks again at once to
+/// see it gone, even while others ask as well.
+pub const RESERVED_EVERY: u64 = 7;
 
 /// What this service is.
 pub static SERVICE: Service = Service {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::store::{self, Filter, Product};
-use crate::{GENERATED_AT, MOVING_STOCK, OTHER_ORDER, PRICE_AS_TEXT, RESERVED_PRODUCT};
+use crate::{GENERATED_AT, MOVING_STOCK, OTHER_ORDER, PRICE_AS_TEXT, RESERVED_EVERY, RESERVED_PRODUCT};
 
 pub(crate) fn routes(context: Context) -> Router {
     Router::new()
@@ -68,7 +68,7 @@ impl Catalogue {
         // A basket somewhere holds a piece and lets it go again.
         let reserved = id == RESERVED_PRODUCT
             && self.is_on(MOVING_STOCK)
-            && self.shown.fetch_add(1, Ordering::Relaxed) % 3 == 2;
+            && self.shown.fetch_add(1, Ordering::Relaxed) % RESERVED_EVERY == RESERVED_EVERY - 1;
         let stock = stock - i64::from(reserved);
         Shown { id, sku, name, description, category, price, currency: "EUR", stock }
     }

@@ -190,7 +190,7 @@ async fn only_the_timestamp_is_noise_and_only_the_stock_is_a_race() {
     switch(&stack, Role::ProductService, &json!({"with": ["moving-stock"]})).await;
     let request = Request::get(Role::ProductService, "GET /products/{id}", "/products/5");
     let mut moved = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..3 * product_service::RESERVED_EVERY {
         let (left, right) = (ask(monolith, &request), ask(products, &request));
         let found = body_findings(request.route, &left, &right);
         if !found.is_empty() {

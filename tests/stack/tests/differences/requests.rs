@@ -73,8 +73,8 @@ pub(crate) fn all() -> Vec<Request> {
         requests.push(Request::new(service, list, "OPTIONS", path, ""));
         requests.push(Request::new(service, one, "DELETE", &format!("{path}/1"), ""));
     }
-    // Three in a row, of which the race shows in one.
-    for _ in 0..3 {
+    // So many in a row that the race shows in one.
+    for _ in 0..product_service::RESERVED_EVERY {
         requests.push(Request::get(Role::ProductService, "GET /products/{id}", "/products/5"));
     }
     payments(&mut requests);
