@@ -35,7 +35,9 @@ pub use epoch::{Basis, Cause, Epoch};
 pub use latency::{Latencies, Sketch};
 pub use ledger::{Ledger, NewSignature, Noted, UnknownSlice};
 pub use limits::{Dropped, Limits, Size};
-pub use observation::{Difference, Example, HidingRule, Observation, Outcome, PairedLatency, Recount, Seen};
+pub use observation::{
+    Difference, Example, HidingRule, Observation, Outcome, PairedLatency, Recount, Repeated, Seen,
+};
 pub use report::Report;
 pub use route::COUNTS_PER_SHAPE;
 pub use tally::Count;

@@ -31,8 +31,48 @@ pub struct Observation {
     pub outcome: Outcome,
     /// How long both sides took until their answers were complete.
     pub latency: Option<PairedLatency>,
-    /// Where legacy was asked twice: in what its answers differ, hidden or not. `None`: it was asked once.
-    pub repeated: Option<Vec<(Path, Kind)>>,
+    /// What asking legacy twice showed; `None`: it was asked once. It counts whatever account the request ended
+    /// in: asking again must not decide which of these are seen.
+    pub repeated: Option<Repeated>,
+}
+
+/// Legacy was asked twice beside the extracted service: what differs from legacy's first answer. Paths are
+/// general; each place is there once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repeated {
+    /// In legacy's second answer.
+    pub legacy: Vec<(Path, Kind)>,
+    /// In the extracted service's.
+    pub extracted: Vec<(Path, Kind)>,
+}
+
+impl Repeated {
+    /// Of legacy's answers compared with each other, and of the first one compared with the extracted service's
+    /// before anything was asked again because of it. `None`: differences were left out of one, which cannot be
+    /// held against the other.
+    pub fn of(itself: &Comparison, first: &Comparison) -> Option<Repeated> {
+        let places = |comparison: &Comparison| {
+            // Hidden ones as well: the rules may change.
+            let findings = comparison.differences.iter().chain(&comparison.hidden);
+            let mut places: Vec<(Path, Kind)> =
+                findings.filter_map(known).map(|difference| (difference.path, difference.kind)).collect();
+            places.sort_unstable();
+            places.dedup();
+            places
+        };
+        let whole = |comparison: &Comparison| comparison.dropped == 0 && comparison.hidden_dropped == 0;
+        (whole(itself) && whole(first)).then(|| Repeated { legacy: places(itself), extracted: places(first) })
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Repeated {
+    type Item = &'a mut (Path, Kind);
+    type IntoIter =
+        std::iter::Chain<std::slice::IterMut<'a, (Path, Kind)>, std::slice::IterMut<'a, (Path, Kind)>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.legacy.iter_mut().chain(self.extracted.iter_mut())
+    }
 }
 
 /// How long each side took for one request.

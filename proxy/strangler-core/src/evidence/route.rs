@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::latency::Latencies;
 use super::limits::{Dropped, Limits, Size};
 use super::noise::Discordance;
-use super::observation::{Observation, Outcome, Seen};
+use super::observation::{Observation, Outcome, Repeated, Seen};
 use super::signatures::{Room, Signatures};
 use super::tally::{Count, Kept, Member, Tallies};
 use crate::compare::{Kind, NotCompared, Path};
@@ -81,10 +81,10 @@ impl RouteEvidence {
                 if let Some(pair) = observation.latency {
                     self.latencies.add(pair);
                 }
-                if let Some(legacy) = &observation.repeated {
-                    self.asked_twice(legacy, seen, limits, room.noise);
-                }
             }
+        }
+        if let Some(repeated) = &observation.repeated {
+            self.asked_twice(repeated, limits, room.noise);
         }
     }
 
@@ -132,29 +132,25 @@ impl RouteEvidence {
     }
 
     /// Counts a request for which legacy was asked twice.
-    fn asked_twice(&mut self, legacy: &[(Path, Kind)], seen: &[Seen], limits: &Limits, room: usize) {
-        if seen.iter().any(|one| one.what.is_none()) {
-            // What is not known of one comparison cannot be held against the other.
-            return;
-        }
+    fn asked_twice(&mut self, repeated: &Repeated, limits: &Limits, room: usize) {
         self.repeated = self.repeated.saturating_add(1);
-        let mut both: BTreeMap<(Path, Kind), (bool, bool)> = BTreeMap::new();
-        for (path, kind) in legacy {
-            both.entry((path.general(), *kind)).or_default().0 = true;
+        let mut both: BTreeMap<&(Path, Kind), (bool, bool)> = BTreeMap::new();
+        for place in &repeated.legacy {
+            both.entry(place).or_default().0 = true;
         }
-        for what in seen.iter().filter_map(|one| one.what.as_ref()) {
-            both.entry((what.path.clone(), what.kind)).or_default().1 = true;
+        for place in &repeated.extracted {
+            both.entry(place).or_default().1 = true;
         }
         let mut room = room.min(limits.noise_per_route.saturating_sub(self.noise.len()));
         for (place, differs) in both {
-            if !self.noise.contains_key(&place) {
+            if !self.noise.contains_key(place) {
                 if room == 0 {
                     self.dropped.noise = self.dropped.noise.saturating_add(1);
                     continue;
                 }
                 room -= 1;
             }
-            let noise = self.noise.entry(place).or_default();
+            let noise = self.noise.entry(place.clone()).or_default();
             noise.changed = true;
             let count = match differs {
                 (false, true) => &mut noise.counts.extracted_only,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use strangler_core::compare::{
     Account, Compared, Comparison, Context, End, NotCompared, Reply, Side, compare,
 };
+use strangler_core::evidence::Repeated;
 use strangler_core::routing::shadow::{CopyHead, Course, Purpose, echoes_rollback};
 use strangler_core::snapshot::{HeaderOps, Shadow, Snapshot, Upstream};
 use strangler_core::words::Owner;
@@ -45,7 +46,7 @@ struct Found {
     legacy: Answer,
     extracted: Answer,
     compared: Compared,
-    repeated: Option<Comparison>,
+    repeated: Option<Repeated>,
 }
 
 impl<'w> Exchange<'w> {
@@ -132,11 +133,11 @@ impl<'w> Exchange<'w> {
             Owner::Extracted => (primary, copy),
             Owner::Legacy => (copy, primary),
         };
-        let repeated = again.and_then(|again| match self.compare(&legacy.reply, &again.reply) {
+        let itself = again.and_then(|again| match self.compare(&legacy.reply, &again.reply) {
             Compared::Compared(comparison) => Some(comparison),
             Compared::NotCompared(_) => None,
         });
-        self.judged(legacy, extracted, repeated).await
+        self.judged(legacy, extracted, itself).await
     }
 
     /// Asks both sides for the whole, and compares these two.
@@ -156,9 +157,14 @@ impl<'w> Exchange<'w> {
         &self,
         legacy: Answer,
         extracted: Answer,
-        repeated: Option<Comparison>,
+        itself: Option<Comparison>,
     ) -> Result<Found, NotCompared> {
         let mut compared = self.compare(&legacy.reply, &extracted.reply);
+        // Before anything is asked again: what that sets aside still has a part in telling noise from a bug.
+        let repeated = match (&itself, &compared) {
+            (Some(itself), Compared::Compared(first)) => Repeated::of(itself, first),
+            _ => None,
+        };
         let rate = self.shadow()?.recheck.filter(|_| {
             self.captured.copying.purpose == Purpose::Read && compared.account() == Account::Mismatch
         });

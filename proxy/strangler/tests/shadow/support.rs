@@ -216,8 +216,11 @@ impl Sink for Keeper {
             Compared::Compared(comparison) => names(comparison),
             Compared::NotCompared(_) => Vec::new(),
         };
+        let itself = |repeated: &strangler_core::evidence::Repeated| {
+            repeated.legacy.iter().map(|(path, kind)| format!("{kind} {path}")).collect()
+        };
         let told =
-            Told { account: finished.compared.account(), findings, repeated: finished.repeated.map(names) };
+            Told { account: finished.compared.account(), findings, repeated: finished.repeated.map(itself) };
         self.0.0.lock().unwrap().told.push(told);
         self.0.1.notify_all();
     }

@@ -1,7 +1,7 @@
 //! Bounded memory: six causes are six problems, and no service can make the tables grow.
 
 use super::super::{Dropped, Limits, Size};
-use super::world::{Fault, LIST, ONE, PRODUCTS, World};
+use super::world::{Fault, LIST, ONE, PRODUCTS, World, twice};
 use crate::compare::Kind;
 
 const CAUSES: [Fault<'static>; 6] = [
@@ -110,7 +110,7 @@ fn all_routes_together_are_bounded_and_each_has_a_little_of_its_own() {
     for request in 0..300 {
         let path = format!("$.n{request}x");
         let mut observation = world.observation(LIST, &[(&path, Kind::BodyValue, 1)]);
-        observation.repeated = Some(vec![(path.parse().unwrap(), Kind::BodyValue)]);
+        observation.repeated = Some(twice(&[&path], &[&path]));
         world.ledger.observe(&observation);
     }
     let flooded = world.ledger.size();

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::super::rows::{Change, Part, Row};
 use super::super::{Ledger, Limits};
-use super::world::{Fault, LIST, ONE, PRODUCTS, World};
+use super::world::{Fault, LIST, ONE, PRODUCTS, World, twice};
 use crate::compare::{Kind, NotCompared};
 
 /// A store as a table with a text per row.
@@ -60,7 +60,7 @@ fn busy(world: &mut World, table: &mut Table, seed: u64) {
             .collect();
         let mut observation = world.observation(route, &faults);
         if random.u8(..4) == 0 {
-            observation.repeated = Some(vec![(places[random.usize(..3)].parse().unwrap(), Kind::BodyValue)]);
+            observation.repeated = Some(twice(&[places[random.usize(..3)]], &[places[random.usize(..3)]]));
         }
         world.ledger.observe(&observation);
         world.pass(SignedDuration::from_secs(1));

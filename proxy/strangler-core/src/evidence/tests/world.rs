@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::report::{self, Report};
-use super::super::{Example, Ledger, Limits, Noted, Observation, Outcome, PairedLatency};
+use super::super::{Example, Ledger, Limits, Noted, Observation, Outcome, PairedLatency, Repeated};
 use crate::compare::{
     Class, Compared, Context, Difference, Findings, Kind, NotCompared, Path, Relation, Side,
 };
@@ -153,6 +153,12 @@ impl World {
         assert_eq!(accounts.eligible, accounts.compared + accounts.not_compared);
         [accounts.matched, accounts.mismatch, accounts.ignored, accounts.not_compared]
     }
+}
+
+/// Legacy asked twice: values at these paths differ in its second answer, and in the extracted service's.
+pub(super) fn twice(legacy: &[&str], extracted: &[&str]) -> Repeated {
+    let places = |paths: &[&str]| paths.iter().map(|path| (path.parse().unwrap(), Kind::BodyValue)).collect();
+    Repeated { legacy: places(legacy), extracted: places(extracted) }
 }
 
 pub(super) fn difference(path: &str, kind: Kind) -> Difference {
