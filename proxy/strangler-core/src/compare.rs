@@ -21,7 +21,7 @@
 mod body;
 mod charset;
 mod class;
-mod coding;
+pub(crate) mod coding;
 mod cookies;
 mod dates;
 mod fields;

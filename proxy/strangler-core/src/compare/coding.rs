@@ -25,7 +25,7 @@ const ZSTD_WINDOW: u64 = 8 << 20;
 
 /// Why a body's codings could not be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CodingError {
+pub(crate) enum CodingError {
     /// Nobody here knows this coding.
     #[error("unknown coding")]
     Unknown,
@@ -76,7 +76,7 @@ fn most_decoded(received: usize) -> usize {
 /// # Errors
 ///
 /// A coding that is not known, bytes that are not what the header says, or too many of them.
-pub(super) fn undo(encoding: &str, body: &Bytes) -> Result<Bytes, CodingError> {
+pub(crate) fn undo(encoding: &str, body: &Bytes) -> Result<Bytes, CodingError> {
     let limit = most_decoded(body.len());
     let mut decoded = body.clone();
     let names = encoding.split(',').map(|name| name.trim().to_ascii_lowercase());

@@ -1,9 +1,11 @@
 //! One request and its replies, as they came and as they may be kept.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::target::{self, Pairs};
 use super::{Class, Findings, Redactor, headers, json, multipart, text};
+use crate::compare::coding::undo;
 
 /// A header line as it came.
 pub type RawHeader<'a> = (&'a str, &'a [u8]);
@@ -17,7 +19,7 @@ pub struct RawRequest<'a> {
     pub target: &'a [u8],
     /// In order, names as they came.
     pub headers: Vec<RawHeader<'a>>,
-    /// Decoded of its content codings where that can be done. `None`: not captured.
+    /// As it came; content codings are undone here. `None`: not captured.
     pub body: Option<&'a [u8]>,
 }
 
@@ -28,7 +30,7 @@ pub struct RawReply<'a> {
     pub status: u16,
     /// In order, names as they came.
     pub headers: Vec<RawHeader<'a>>,
-    /// Decoded of its content codings where that can be done. `None`: not captured.
+    /// As it came; content codings are undone here. `None`: not captured.
     pub body: Option<&'a [u8]>,
     /// Whether it ended as its framing says.
     pub ended: Ended,
@@ -145,6 +147,14 @@ pub struct Redacted {
     pub findings: Findings,
 }
 
+/// The content codings of a body; `None`: it comes as it is.
+fn coding(lines: &[RawHeader<'_>]) -> Option<String> {
+    let values = lines.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
+    let all: Vec<_> = values.map(|(_, value)| String::from_utf8_lossy(value)).collect();
+    let all = all.join(", ");
+    (!all.trim().is_empty() && !all.trim().eq_ignore_ascii_case("identity")).then_some(all)
+}
+
 impl Redactor<'_> {
     /// An exchange as it may be kept: what one message shows to be a secret is replaced in all of them.
     pub fn exchange(&self, raw: &Exchanged<'_>) -> Redacted {
@@ -183,8 +193,14 @@ impl Redactor<'_> {
         }
     }
 
+    /// Header lines; without those on the body's packing, which is not kept.
     fn lines(&self, lines: &[RawHeader<'_>]) -> Vec<(String, String)> {
-        lines.iter().map(|(name, value)| headers::line(self, name, value)).collect()
+        let is_packed = coding(lines).is_some();
+        let is_packing = |name: &str| {
+            name.eq_ignore_ascii_case("content-encoding") || name.eq_ignore_ascii_case("content-length")
+        };
+        let kept = lines.iter().filter(|(name, _)| !(is_packed && is_packing(name)));
+        kept.map(|(name, value)| headers::line(self, name, value)).collect()
     }
 
     fn body(&self, lines: &[RawHeader<'_>], bytes: Option<&[u8]>) -> Body {
@@ -199,6 +215,12 @@ impl Redactor<'_> {
         let opaque = || Body::Opaque {
             bytes: bytes.len() as u64,
             pseudonym: self.replace(Class::Opaque, &String::from_utf8_lossy(bytes)),
+        };
+        let unpacked = coding(lines).map(|coding| undo(&coding, &Bytes::copy_from_slice(bytes)));
+        let bytes = match &unpacked {
+            None => bytes,
+            Some(Ok(unpacked)) => unpacked,
+            Some(Err(_)) => return opaque(),
         };
         let Ok(plain) = std::str::from_utf8(bytes) else { return opaque() };
         if plain.chars().any(|c| c.is_control() && !c.is_whitespace()) {

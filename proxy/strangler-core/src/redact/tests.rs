@@ -507,3 +507,25 @@ fn a_quick_look_at_a_path_never_misses_a_secret() {
         }
     }
 }
+
+#[test]
+fn a_packed_body_is_kept_unpacked() {
+    use std::io::Write;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(b"{\"password\": \"hunter2\"}").unwrap();
+    let packed = gzip.finish().unwrap();
+    let kept = |coding: &[u8]| {
+        let headers = vec![
+            ("content-encoding", coding),
+            ("Content-Length", b"7"),
+            ("content-type", b"application/json"),
+        ];
+        let legacy = RawReply { status: 200, headers, body: Some(&packed), ..RawReply::default() };
+        exchange(&Exchanged { legacy: Some(legacy), ..Exchanged::default() }, &[]).legacy.unwrap()
+    };
+    let reply = kept(b"gzip");
+    assert_eq!(blank(reply.body.text()), "{\"password\": \"redacted-password\"}");
+    assert_eq!(reply.headers, [("content-type".to_owned(), "application/json".to_owned())]);
+    assert!(matches!(kept(b"br").body, Body::Opaque { .. }), "what cannot be unpacked is not looked into");
+    assert!(matches!(kept(b"unknown").body, Body::Opaque { .. }));
+}

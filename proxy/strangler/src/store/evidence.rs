@@ -10,6 +10,8 @@
 mod database;
 mod key;
 mod learn;
+mod recording;
+mod sink;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ use super::StoreError;
 use crate::telemetry::feed::Feed;
 use database::{Database, Scope, Stored};
 use learn::Learner;
+pub use recording::{Recording, Recordings};
 
 /// Observations that may wait.
 const WAITING_MAX: usize = 4096;
@@ -90,6 +93,7 @@ pub struct Losses {
 #[derive(Debug)]
 struct Shared {
     pseudonyms: Pseudonyms,
+    recordings: Recordings,
     key_id: String,
     /// The configuration to follow, and since when.
     latest: Mutex<(Arc<Snapshot>, Timestamp)>,
@@ -133,6 +137,7 @@ impl Evidence {
         let shared = Arc::new(Shared {
             key_id: key.id(),
             pseudonyms: Pseudonyms::Keyed(key),
+            recordings: Recordings::default(),
             latest: Mutex::new((snapshot, Timestamp::now())),
             is_new: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
@@ -155,6 +160,11 @@ impl Evidence {
     /// What secrets are replaced by in everything that is kept here.
     pub fn pseudonyms(&self) -> &Pseudonyms {
         &self.shared.pseudonyms
+    }
+
+    /// Who records exchanges.
+    pub fn recordings(&self) -> &Recordings {
+        &self.shared.recordings
     }
 
     /// Names the key of those pseudonyms.
@@ -378,8 +388,10 @@ impl Thread {
         if let Some(version) = &mut observation.version {
             *version = redactor.text(version).into();
         }
-        for (path, _) in observation.repeated.iter_mut().flatten() {
-            cleanse_path(&redactor, path);
+        if let Some(repeated) = &mut observation.repeated {
+            for (path, _) in repeated.legacy.iter_mut().chain(&mut repeated.extracted) {
+                cleanse_path(&redactor, path);
+            }
         }
         let Outcome::Compared(seen) = &mut observation.outcome else { return };
         for seen in seen {
