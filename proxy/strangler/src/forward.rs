@@ -24,6 +24,7 @@ mod outcome;
 mod pace;
 mod record;
 mod relay;
+mod tap;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tunnel;
@@ -48,6 +49,7 @@ use outbound::{Passing, Plan, split_target};
 use outcome::{Downstream, Follows};
 use record::Record;
 use relay::Relayed;
+use tap::HasBody;
 pub(crate) use tunnel::Tunnel;
 use upload::{Upload, UploadFault, UploadLimits};
 
@@ -127,6 +129,7 @@ pub(crate) async fn serve(session: &mut Session, request: &mut RequestHead, pipe
             relay_body(session, relay, &mut upload, record).await
         }
         Err(error) => {
+            record.tap.failed(error);
             let unread = match &upload {
                 Some(upload) => !upload.is_finished(),
                 None => !matches!(framing, Ok(Framing::None | Framing::Length(0))),
@@ -203,7 +206,7 @@ async fn relay_body(
     upload: &mut Option<Upload>,
     mut record: Record,
 ) -> Next {
-    let relayed = poll_fn(|cx| relay.poll(cx, session, upload)).await;
+    let relayed = poll_fn(|cx| relay.poll(cx, session, upload, &mut record.tap)).await;
     record.bytes_out = relay.bytes();
     record.bytes_in = upload.as_ref().map_or(0, Upload::received);
     relayed.note(&mut record);
@@ -251,6 +254,8 @@ fn prepare(
     let upload = upload(pin, head, framing);
     let passing = Passing { via: &client.local.via, peer: &client.peer_text };
     outbound::prepare(head, passing, &pin.snapshot, &mut plan)?;
+    record.tap.request(head, if upload.is_some() { HasBody::Yes } else { HasBody::No });
+    outbound::apply_policy(head, &pin.snapshot, &mut plan)?;
     if let Framing::Length(length) = framing
         && pin.snapshot.limits.body.is_some_and(|max| length > max)
     {
@@ -294,6 +299,7 @@ fn decision(
         owner: Owner::Legacy,
         upstream: pin.snapshot.legacy,
     };
+    record.tap.decided(&client.local.lane, pin, &decision);
     record.decided(decision);
     match verdict {
         Verdict::Forward { owner, upstream } => Ok(outbound::Decided { owner, upstream, ..decided }),

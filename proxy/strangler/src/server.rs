@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::live::Live;
+use crate::shadow::Entry;
 use crate::telemetry::Telemetry;
 use worker::{Stage, WorkerSetup};
 
@@ -32,7 +33,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds every address and starts the data threads (`workers` 0: one per core).
+    /// Binds every address and starts the data threads (`workers` 0: one per core). `copies`: where requests are
+    /// copied to; nothing is copied where there is none.
     ///
     /// # Errors
     ///
@@ -42,6 +44,7 @@ impl Server {
         workers: usize,
         live: &Arc<Live>,
         telemetry: &Arc<Telemetry>,
+        copies: Option<&Entry>,
     ) -> io::Result<Server> {
         let workers = match workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -63,6 +66,7 @@ impl Server {
                     listeners,
                     live: Arc::clone(live),
                     telemetry: Arc::clone(telemetry),
+                    copies: copies.cloned(),
                     open: Arc::clone(&open),
                     name: Arc::clone(&name),
                     wanted: Arc::clone(&wanted),

@@ -19,6 +19,7 @@ use super::hop;
 use super::local::{Pin, Presence, Session};
 use super::outbound::Plan;
 use super::record::Record;
+use super::tap::Tap;
 use super::upload::{Progress, Upload};
 use crate::http1::{Known, RequestHead, ResponseHead, Version, Wire};
 use crate::telemetry::Limit;
@@ -135,6 +136,7 @@ pub(crate) async fn exchange(
             session,
             connection: &mut connection,
             upload,
+            tap: &mut record.tap,
             head: &mut head,
             began: Instant::now(),
             patience: tries.timeouts.response,
@@ -306,6 +308,7 @@ struct Waiting<'a> {
     session: &'a mut Session,
     connection: &'a mut Connection,
     upload: &'a mut Option<Upload>,
+    tap: &'a mut Tap,
     head: &'a mut ResponseHead,
     began: Instant,
     patience: Duration,
@@ -325,7 +328,7 @@ impl Waiting<'_> {
             if let Some(upload) = self.upload {
                 let (client, upstream) = (&mut self.session.wire, &mut self.connection.wire);
                 let progress = upload
-                    .advance(cx, client, upstream, &mut scratch, &mut |_| {})
+                    .advance(cx, client, upstream, &mut scratch, self.tap)
                     .map_err(|fault| NoAnswer::Because(fault.into()))?;
                 until = until.max(upload.moved() + self.patience);
                 wake = until;

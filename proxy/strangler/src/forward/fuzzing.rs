@@ -114,7 +114,8 @@ fn upstream_gets(inbound: &RequestHead, peer: IpAddr) {
     let mut outbound = inbound.clone();
     let peer = peer.to_string();
     let passing = Passing { via: OWN_VIA, peer: &peer };
-    if outbound::prepare(&mut outbound, passing, &SNAPSHOT, &mut plan).is_err() {
+    let prepared = outbound::prepare(&mut outbound, passing, &SNAPSHOT, &mut plan);
+    if prepared.and_then(|()| outbound::apply_policy(&mut outbound, &SNAPSHOT, &mut plan)).is_err() {
         return;
     }
     connection_is_not_passed_on(&outbound.fields, &plan);

@@ -13,6 +13,7 @@ use super::deadline::Deadline;
 use crate::http1::wire::READ_BYTES;
 use crate::http1::{RequestHead, ResponseHead, Wire};
 use crate::live::{Live, Reader, Running};
+use crate::shadow::{Entry, Lane};
 use crate::telemetry::{Recorder, Telemetry};
 use crate::upstream::connect::Resolver;
 use crate::upstream::pool::Pool;
@@ -40,6 +41,8 @@ pub(crate) struct Local {
     /// Tells every thread that a request waits for a place under `max_connections`.
     pub(crate) wanted: Arc<Notify>,
     pub(crate) recorder: Rc<Recorder>,
+    /// The way of copies.
+    pub(crate) lane: Lane,
     /// Whether the thread is told to stop: an answer in flight is its connection's last.
     pub(crate) draining: Cell<bool>,
     /// `1.1 NAME`, as appended to `Via`, with this process's name.
@@ -52,15 +55,23 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// `name` is this process's pseudonym in `Via`: a token.
-    pub(crate) fn new(live: &Live, telemetry: &Arc<Telemetry>, name: &str, wanted: Arc<Notify>) -> Local {
+    /// `name` is this process's pseudonym in `Via`: a token. `copies`: nothing is copied where there is none.
+    pub(crate) fn new(
+        live: &Live,
+        telemetry: &Arc<Telemetry>,
+        copies: Option<&Entry>,
+        name: &str,
+        wanted: Arc<Notify>,
+    ) -> Local {
+        let recorder = Rc::new(telemetry.recorder());
         Local {
             reader: RefCell::new(live.reader()),
             pinned: RefCell::new(Rc::new(live.pin())),
             pool: Pool::default(),
             resolver: Resolver::default(),
             wanted,
-            recorder: Rc::new(telemetry.recorder()),
+            lane: copies.map_or_else(Lane::off, |entry| entry.lane(Rc::clone(&recorder))),
+            recorder,
             draining: Cell::new(false),
             via: format!("1.1 {name}").into(),
             scratch: RefCell::new(vec![0; READ_BYTES].into()),

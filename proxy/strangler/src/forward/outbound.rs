@@ -75,11 +75,11 @@ pub(crate) struct Passing<'a> {
     pub(crate) peer: &'a str,
 }
 
-/// Turns a client's head into the one that is sent upstream.
+/// Turns a client's head into the one that every upstream would be sent.
 ///
 /// # Errors
 ///
-/// Where the request passed this proxy twice already, or a rewrite does not give a target.
+/// Where the request passed this proxy twice already.
 pub(crate) fn prepare(
     head: &mut RequestHead,
     passing: Passing<'_>,
@@ -105,10 +105,19 @@ pub(crate) fn prepare(
         fields.add(Known::Te, b"trailers");
     }
     plan.unsafe_request |= plan.upgrade.is_some();
-    apply_policy(head, snapshot, plan)
+    Ok(())
 }
 
-fn apply_policy(head: &mut RequestHead, snapshot: &Snapshot, plan: &mut Plan) -> Result<(), ForwardError> {
+/// Applies the slice's own operations, where the extracted side answers.
+///
+/// # Errors
+///
+/// Where a rewrite does not give a target.
+pub(crate) fn apply_policy(
+    head: &mut RequestHead,
+    snapshot: &Snapshot,
+    plan: &mut Plan,
+) -> Result<(), ForwardError> {
     let Some(policy) = plan.policy(snapshot) else { return Ok(()) };
     if let Some(rule) = &policy.rewrite {
         if let Some(route) = plan.decided.route {

@@ -57,6 +57,7 @@ pub(crate) fn accept(
         if framing == Framing::UntilClose { Duration::ZERO } else { keep_for(&head, upstream.pool_idle) };
     let switched = switched(&head, plan)?;
     record.answered_by(plan.decided.owner, head.status);
+    record.tap.answer(&head);
     hop::strip(&mut head.fields, switched.as_deref(), |_| false);
     map_locations(&mut head.fields, pin, plan);
     if let Some(policy) = plan.policy(&pin.snapshot) {

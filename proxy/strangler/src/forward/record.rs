@@ -12,6 +12,7 @@ use strangler_core::words::{Owner, UpstreamId};
 use super::identity::RequestId;
 use super::local::{Client, Pin};
 use super::outbound::split_target;
+use super::tap::Tap;
 use crate::http1::{RequestHead, Version};
 use crate::telemetry::{AccessRecord, Answerer, RequestOutcome};
 
@@ -33,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) pipelined: bool,
     pub(crate) client_ip: IpAddr,
     decision: Option<Decision>,
+    /// What a copy of the request needs.
+    pub(crate) tap: Tap,
     answerer: Answerer,
     /// Where the request was sent last.
     pub(crate) endpoint: Option<(UpstreamId, usize)>,
@@ -61,6 +64,7 @@ impl Record {
             request_id: None,
             client_ip: client.peer,
             decision: None,
+            tap: Tap::default(),
             answerer: Answerer::Proxy,
             endpoint: None,
             responded: None,
@@ -127,6 +131,7 @@ impl Record {
         let now = jiff::Timestamp::now();
         let began = now.checked_sub(took).unwrap_or(now);
         let decision = self.decision.as_ref();
+        let shadow_id = self.tap.id().map(|id| id.to_string());
         self.client.local.recorder.log(&AccessRecord {
             time: &format!("{began:.3}"),
             request_id: self.request_id.as_deref().unwrap_or_default(),
@@ -150,7 +155,7 @@ impl Record {
             upstream_ms: self.responded.map(millis),
             retries: self.retries,
             fallback: None,
-            shadow_id: None,
+            shadow_id: shadow_id.as_deref(),
             near_miss: decision.and_then(|d| d.near_miss).map(|miss| difference(miss.difference)),
             error: self.error,
         });

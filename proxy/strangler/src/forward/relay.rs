@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use super::attempt::InFlight;
 use super::local::{Presence, Session};
 use super::record::Record;
+use super::tap::Tap;
 use super::upload::{Progress, Upload, UploadFault};
 use crate::http1::Incoming;
 use crate::http1::relay::{self, MoveFault, Moved, Outgoing};
+use crate::shadow::PrimaryEnd;
 use crate::upstream::connection::Connection;
 
 /// The upstream's side of an exchange whose answer is being relayed.
@@ -86,11 +88,12 @@ impl Relay {
         cx: &mut Context<'_>,
         session: &mut Session,
         upload: &mut Option<Upload>,
+        tap: &mut Tap,
     ) -> Poll<Relayed> {
         let local = Rc::clone(&session.client.local);
         let mut scratch = local.scratch.borrow_mut();
         loop {
-            let Ok(owed) = self.advance_upload(cx, session, upload, &mut scratch) else {
+            let Ok(owed) = self.advance_upload(cx, session, upload, tap, &mut scratch) else {
                 return Poll::Ready(Relayed::ClientGone);
             };
             let moved = match &mut self.lease {
@@ -98,6 +101,7 @@ impl Relay {
                     let bytes = &mut self.bytes;
                     let mut seen = |data: &[u8]| {
                         *bytes = bytes.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+                        tap.answering(data);
                         true
                     };
                     let source = (&mut lease.connection.wire, &mut self.body);
@@ -155,11 +159,12 @@ impl Relay {
         cx: &mut Context<'_>,
         session: &mut Session,
         upload: &mut Option<Upload>,
+        tap: &mut Tap,
         scratch: &mut [u8],
     ) -> Result<Option<Option<Instant>>, ()> {
         let (Some(upload), Some(lease)) = (upload, &mut self.lease) else { return Ok(None) };
         let upstream = &mut lease.connection.wire;
-        match upload.advance(cx, &mut session.wire, upstream, scratch, &mut |_| {}) {
+        match upload.advance(cx, &mut session.wire, upstream, scratch, tap) {
             Ok(Progress::Waiting(owed)) => Ok(Some(owed)),
             Ok(Progress::Finished | Progress::Cut) => Ok(None),
             Err(UploadFault::Gone) => Err(()),
@@ -207,5 +212,10 @@ impl Relayed {
             Relayed::Broken(why) => record.broke(why),
             Relayed::ClientGone => record.client_gone(),
         }
+        record.tap.ended(match self {
+            Relayed::Complete => PrimaryEnd::Complete,
+            Relayed::Broken(_) => PrimaryEnd::Broken,
+            Relayed::ClientGone => PrimaryEnd::ClientLeft,
+        });
     }
 }

@@ -7,6 +7,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use super::pace::Pace;
+use super::tap::Tap;
 use crate::http1::chunked::{ChunkedFault, TrailerLimits};
 use crate::http1::relay::{self, MoveFault, Moved, Outgoing};
 use crate::http1::{Framing, Incoming, Wire};
@@ -159,7 +160,7 @@ impl Upload {
         client: &mut Wire,
         upstream: &mut Wire,
         scratch: &mut [u8],
-        tap: &mut dyn FnMut(&[u8]),
+        tap: &mut Tap,
     ) -> Result<Progress, UploadFault> {
         if self.finished {
             return Ok(Progress::Finished);
@@ -177,7 +178,7 @@ impl Upload {
         let before = *received;
         let mut seen = |data: &[u8]| {
             *received = received.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-            tap(data);
+            tap.uploading(data);
             limit.is_none_or(|limit| *received <= limit)
         };
         let outcome =
@@ -191,6 +192,7 @@ impl Upload {
         match outcome {
             Ok(Moved::Done) => {
                 self.finished = true;
+                tap.uploaded();
                 self.moved = Instant::now();
                 Ok(Progress::Finished)
             }

@@ -57,7 +57,7 @@ impl Fields {
         self.lines.iter().map(|line| u64::from(line.name.len) + u64::from(line.value.len) + 4).sum()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Field<'_>> + Clone {
         self.lines.iter().map(|line| Field {
             known: line.known,
             name: self.text(line.name),

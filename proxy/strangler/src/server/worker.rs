@@ -21,6 +21,7 @@ use tokio::task::LocalSet;
 use super::connection;
 use crate::forward::local::Local;
 use crate::live::Live;
+use crate::shadow::Entry;
 use crate::telemetry::{Limit, Side, Telemetry};
 
 /// Pause after accepting failed, usually for want of descriptors or memory.
@@ -51,6 +52,7 @@ pub(super) struct WorkerSetup {
     pub(super) listeners: Vec<std::net::TcpListener>,
     pub(super) live: Arc<Live>,
     pub(super) telemetry: Arc<Telemetry>,
+    pub(super) copies: Option<Entry>,
     /// Client connections over all threads.
     pub(super) open: Arc<AtomicU64>,
     pub(super) name: Arc<str>,
@@ -97,9 +99,9 @@ fn die(name: &str, why: &str) {
 }
 
 async fn run(setup: WorkerSetup) -> io::Result<u64> {
-    let WorkerSetup { listeners, live, telemetry, open, name, wanted, mut stage, .. } = setup;
+    let WorkerSetup { listeners, live, telemetry, copies, open, name, wanted, mut stage, .. } = setup;
     let worker = Rc::new(Worker {
-        local: Rc::new(Local::new(&live, &telemetry, &name, wanted)),
+        local: Rc::new(Local::new(&live, &telemetry, copies.as_ref(), &name, wanted)),
         open,
         cut: Cell::new(false),
         next: Cell::new(0),

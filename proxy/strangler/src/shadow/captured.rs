@@ -1,6 +1,7 @@
 //! One exchange with a client, whole, as the shadow thread gets it.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,11 @@ use crate::live::Running;
 
 /// Names a copy: in `X-Shadow-Request`, and in the access log's lines of the copy and of its primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ShadowId(u64);
+pub struct ShadowId(NonZeroU64);
 
 impl ShadowId {
     pub(super) fn new() -> ShadowId {
-        ShadowId(fastrand::u64(1..))
+        ShadowId(NonZeroU64::new(fastrand::u64(1..)).unwrap_or(NonZeroU64::MIN))
     }
 }
 

@@ -233,12 +233,17 @@ impl<'w> Exchange<'w> {
         let lines = captured.lines.iter();
         let head =
             CopyHead::new(snapshot, &captured.copying, side, captured.course, &id, &captured.target, lines);
-        let chunked = captured.lines.first(b"transfer-encoding").is_some();
+        let has = |name| captured.lines.first(name).is_some();
+        let framing = match (has(b"transfer-encoding"), has(b"content-length")) {
+            (true, _) => Framing::Chunked,
+            (false, true) => Framing::Length,
+            (false, false) => Framing::None,
+        };
         let outgoing = Outgoing {
             method: &captured.method,
             head,
             body: self.body.clone(),
-            framing: if chunked { Framing::Chunked } else { Framing::Length },
+            framing,
             repeatable: if purpose == Purpose::Read { Repeatable::Yes } else { Repeatable::No },
         };
         let bounds = Bounds { deadline: Instant::now() + shadow.timeout, body: shadow.body_max };

@@ -211,7 +211,7 @@ impl Ticket {
 
     /// The request is whole.
     pub fn request_end(&mut self) {
-        if let Some(open) = &mut self.open {
+        if let Some(open) = self.open.as_mut().filter(|open| !open.request_whole) {
             open.request_whole = true;
             open.sent = Instant::now();
         }

@@ -1,4 +1,4 @@
-//! Sending one copy and receiving its reply: the only file here that knows a codec.
+//! Sending one copy and receiving its reply.
 //!
 //! Connections are the shadow thread's own, so that nothing a copy meets can hold up a client's. Owns when a
 //! connection is used again, the bound on a reply, and how a failure is named. Refuses to send again what may have
@@ -6,41 +6,39 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, TRANSFER_ENCODING};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::Method;
 use strangler_core::compare::{End, NotCompared, Reply, Transport};
 use strangler_core::routing::shadow::CopyHead;
 use strangler_core::snapshot::{Balance, Upstream};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::Reserved;
 use super::message::{Body, Full as NoRoom};
+use crate::http1::body::Piece;
+use crate::http1::chunked::{self, TrailerLimits};
+use crate::http1::wire::READ_BYTES;
+use crate::http1::{self, Fields, Incoming, Known, ResponseHead, Version, Wire};
 use crate::telemetry::Recorder;
 use crate::upstream::connect::{ConnectError, Resolver, connect};
-use crate::upstream::state::ConnectionPermit;
+use crate::upstream::connection::{AnswerFault, Connection};
 use crate::upstream::{EndpointState, UpstreamState, balance};
-
-/// Bytes of a reply's head, and of what is buffered per connection.
-const MAX_BUFFER: usize = 128 * 1024;
-
-/// Header lines of a reply.
-const MAX_HEADERS: usize = 256;
 
 /// Idle connections kept per endpoint.
 const IDLE_MAX: usize = 32;
+
+/// Informational responses that one copy may have.
+const INFORMATIONAL_MAX: u32 = 100;
+
+/// What a reply's trailers may be; nobody looks at them.
+const TRAILERS: TrailerLimits = TrailerLimits { lines: 128, bytes: 64 * 1024 };
 
 /// What one header line of a reply costs beside its bytes.
 const LINE_COST: usize = 64;
@@ -57,9 +55,11 @@ pub(super) struct Outgoing<'a> {
     pub(super) repeatable: Repeatable,
 }
 
-/// How a body is delimited.
+/// How a body is delimited, as its client did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
+    /// There is none.
+    None,
     /// As its length says.
     Length,
     /// In chunks.
@@ -103,23 +103,13 @@ pub(super) struct Sender {
     resolver: Resolver,
     idle: RefCell<HashMap<u64, Vec<Idle>>>,
     recorder: Rc<Recorder>,
-}
-
-struct Connection {
-    sender: SendRequest<Full<Bytes>>,
-    driver: JoinHandle<()>,
-    _permit: ConnectionPermit,
+    /// What every read goes into first.
+    scratch: RefCell<Box<[u8]>>,
 }
 
 struct Idle {
     connection: Connection,
     until: Instant,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }
 
 /// Why there is no head.
@@ -128,16 +118,30 @@ enum Failure {
     NotCompared(NotCompared),
 }
 
+impl From<AnswerFault> for Failure {
+    fn from(fault: AnswerFault) -> Failure {
+        Failure::Reply(match fault {
+            AnswerFault::Silent | AnswerFault::Cut => Transport::Reset,
+            AnswerFault::Malformed | AnswerFault::TooLarge => Transport::Malformed,
+        })
+    }
+}
+
 impl Sender {
     pub(super) fn new(recorder: Rc<Recorder>) -> Sender {
-        Sender { resolver: Resolver::default(), idle: RefCell::default(), recorder }
+        Sender {
+            resolver: Resolver::default(),
+            idle: RefCell::default(),
+            recorder,
+            scratch: RefCell::new(vec![0; READ_BYTES].into()),
+        }
     }
 
     /// Closes connections that were idle for too long.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
         self.idle.borrow_mut().retain(|_, idle| {
-            idle.retain(|idle| idle.until > now && !idle.connection.sender.is_closed());
+            idle.retain(|idle| idle.until > now);
             !idle.is_empty()
         });
     }
@@ -157,6 +161,11 @@ impl Sender {
     ) -> Result<Received, NotCompared> {
         let at = balance::choose(state, Balance::LeastRequests, None);
         let endpoint = state.endpoints.get(at).ok_or(NotCompared::Paused)?;
+        let method = Method::from_bytes(outgoing.method.as_bytes()).map_err(|_| NotCompared::NotSent)?;
+        // What waits to be written is a second copy of the body.
+        if !reserved.grow(outgoing.body.len()) {
+            return Err(NotCompared::Shed);
+        }
         let began = Instant::now();
         let received = |reply, responded, reserved| Received {
             reply,
@@ -165,36 +174,35 @@ impl Sender {
             took: began.elapsed(),
             reserved,
         };
-        let (connection, response) = match self.head(upstream, endpoint, outgoing, bounds.deadline).await {
-            Ok(answered) => answered,
+        let answered = self.head(upstream, endpoint, outgoing, bounds.deadline).await;
+        let responded = Some(began.elapsed());
+        let framed = answered.and_then(|(connection, mut head)| match head.framing(&method) {
+            Ok(framing) if head.status != 101 => Ok((connection, head, framing)),
+            _ => Err(Failure::Reply(Transport::Malformed)),
+        });
+        let (mut connection, head, framing) = match framed {
+            Ok(framed) => framed,
             Err(Failure::NotCompared(reason)) => return Err(reason),
             Err(Failure::Reply(transport)) => return Ok(received(failed(transport), None, reserved)),
         };
-        let responded = Some(began.elapsed());
-        let (head, mut incoming) = response.into_parts();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(received(failed(Transport::Malformed), responded, reserved));
-        }
-        let headers = header_lines(&head.headers, &mut reserved).ok_or(NotCompared::Shed)?;
+        let headers = reply_lines(&head.fields, &mut reserved).ok_or(NotCompared::Shed)?;
+        let mut incoming = Incoming::new(framing, TRAILERS);
         let mut body = Body::default();
-        let end = loop {
-            let frame = match timeout_at(bounds.deadline, incoming.frame()).await {
-                Ok(None) => break End::Complete,
-                Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(_broken))) => break End::Truncated,
-                Err(_elapsed) => break End::Truncated,
-            };
-            let Ok(data) = frame.into_data() else { continue };
-            match body.hold(&data, bounds.body, &mut reserved) {
-                Ok(()) => {}
-                Err(NoRoom::TooLarge) => break End::TooLarge,
-                Err(NoRoom::Budget) => return Err(NotCompared::Shed),
-            }
+        let reading = poll_fn(|cx| {
+            let mut scratch = self.scratch.borrow_mut();
+            let held = (&mut body, bounds.body, &mut reserved);
+            poll_body(cx, &mut connection.wire, &mut incoming, &mut scratch, held)
+        });
+        let end = match timeout_at(bounds.deadline, reading).await {
+            Ok(Ok(end)) => end,
+            Ok(Err(NoRoom::TooLarge)) => End::TooLarge,
+            Ok(Err(NoRoom::Budget)) => return Err(NotCompared::Shed),
+            Err(_elapsed) => End::Truncated,
         };
-        if end == End::Complete {
-            self.keep(upstream, endpoint, connection);
+        if end == End::Complete && framing != http1::Framing::UntilClose {
+            self.keep(upstream, endpoint, connection, &head);
         }
-        let reply = Reply { end, status: head.status.as_u16(), headers, body: body.into_bytes() };
+        let reply = Reply { end, status: head.status, headers, body: body.into_bytes() };
         Ok(received(reply, responded, reserved))
     }
 
@@ -204,27 +212,55 @@ impl Sender {
         endpoint: &Arc<EndpointState>,
         outgoing: &Outgoing<'_>,
         deadline: Instant,
-    ) -> Result<(Connection, Response<Incoming>), Failure> {
-        let request =
-            |endpoint| request(outgoing, endpoint).ok_or(Failure::NotCompared(NotCompared::NotSent));
+    ) -> Result<(Connection, ResponseHead), Failure> {
         if outgoing.repeatable == Repeatable::Yes
-            && let Some(mut connection) = self.idle_connection(endpoint)
+            && let Some(mut connection) = poll_fn(|cx| Poll::Ready(self.idle_connection(endpoint, cx))).await
         {
-            let sending = connection.sender.send_request(request(endpoint)?);
-            match timeout_at(deadline, sending).await {
-                Ok(Ok(response)) => return Ok((connection, response)),
-                // It may have been closed while it was idle: that says nothing about the service.
-                Ok(Err(error)) if !error.is_parse() => {}
-                Ok(Err(error)) => return Err(Failure::Reply(named(&error))),
-                Err(_elapsed) => return Err(Failure::Reply(Transport::Timeout)),
+            match self.exchange(&mut connection, endpoint, outgoing, deadline).await {
+                // It was closed while it was idle: that says nothing about the service.
+                Err(Asked::Fault(AnswerFault::Silent)) => {}
+                outcome => return outcome.map(|head| (connection, head)).map_err(Failure::from),
             }
         }
         let mut connection = self.open(upstream, endpoint, deadline).await?;
-        let sending = connection.sender.send_request(request(endpoint)?);
-        match timeout_at(deadline, sending).await {
-            Ok(Ok(response)) => Ok((connection, response)),
-            Ok(Err(error)) => Err(Failure::Reply(named(&error))),
-            Err(_elapsed) => Err(Failure::Reply(Transport::Timeout)),
+        let head = self.exchange(&mut connection, endpoint, outgoing, deadline).await?;
+        Ok((connection, head))
+    }
+
+    /// Writes the request and waits for the head of the final reply.
+    async fn exchange(
+        &self,
+        connection: &mut Connection,
+        endpoint: &EndpointState,
+        outgoing: &Outgoing<'_>,
+        deadline: Instant,
+    ) -> Result<ResponseHead, Asked> {
+        outgoing.write(endpoint, connection.wire.outbox()).ok_or(Asked::NotSent)?;
+        let mut head = ResponseHead::default();
+        let mut informational = 0;
+        let waiting = poll_fn(|cx| {
+            let mut scratch = self.scratch.borrow_mut();
+            loop {
+                // A connection that broke while it was written to may still hold an answer.
+                let _broken = connection.wire.poll_flush(cx);
+                match ready!(connection.poll_head(cx, &mut head, &mut scratch)) {
+                    Ok(()) if head.status < 200 && head.status != 101 => {
+                        informational += 1;
+                        if informational > INFORMATIONAL_MAX {
+                            return Poll::Ready(Err(AnswerFault::Malformed));
+                        }
+                    }
+                    Err(AnswerFault::Silent) if informational > 0 => {
+                        return Poll::Ready(Err(AnswerFault::Cut));
+                    }
+                    outcome => return Poll::Ready(outcome),
+                }
+            }
+        });
+        match timeout_at(deadline, waiting).await {
+            Ok(Ok(())) => Ok(head),
+            Ok(Err(fault)) => Err(Asked::Fault(fault)),
+            Err(_elapsed) => Err(Asked::TooLate),
         }
     }
 
@@ -241,40 +277,39 @@ impl Sender {
         }
         let permit = endpoint.permit(limit, &self.recorder).ok_or(Failure::NotCompared(NotCompared::Shed))?;
         let patience = upstream.timeouts.connect.min(deadline.saturating_duration_since(Instant::now()));
-        let tcp = match connect(endpoint, &self.resolver, patience).await {
-            Ok(tcp) => tcp,
+        match connect(endpoint, &self.resolver, patience).await {
+            Ok(tcp) => Ok(Connection::new(Wire::new(tcp), permit)),
             // This process has no socket left: that says nothing about the service.
             Err(ConnectError::Exhausted(_) | ConnectError::NotBuilt) => {
-                return Err(Failure::NotCompared(NotCompared::Shed));
+                Err(Failure::NotCompared(NotCompared::Shed))
             }
-            Err(_unreachable) => return Err(Failure::Reply(Transport::Connect)),
-        };
-        let mut builder = Builder::new();
-        builder.max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
-        let (sender, mut connection) =
-            builder.handshake(TokioIo::new(tcp)).await.map_err(|_broken| Failure::Reply(Transport::Reset))?;
-        let driver = tokio::task::spawn_local(async move {
-            // Whoever waits for a reply was told of an error.
-            drop(std::future::poll_fn(|cx| Pin::new(&mut connection).poll(cx)).await);
-        });
-        Ok(Connection { sender, driver, _permit: permit })
+            Err(_unreachable) => Err(Failure::Reply(Transport::Connect)),
+        }
     }
 
-    fn idle_connection(&self, endpoint: &EndpointState) -> Option<Connection> {
+    fn idle_connection(&self, endpoint: &EndpointState, cx: &mut Context<'_>) -> Option<Connection> {
         let mut all = self.idle.borrow_mut();
         let idle = all.get_mut(&endpoint.id)?;
         let now = Instant::now();
         while let Some(Idle { connection, until }) = idle.pop() {
-            if until > now && connection.sender.is_ready() && !connection.sender.is_closed() {
+            if until > now && connection.is_idle(cx) {
                 return Some(connection);
             }
         }
         None
     }
 
-    fn keep(&self, upstream: &Upstream, endpoint: &EndpointState, connection: Connection) {
+    fn keep(
+        &self,
+        upstream: &Upstream,
+        endpoint: &EndpointState,
+        connection: Connection,
+        head: &ResponseHead,
+    ) {
+        let closes = head.fields.list(Known::Connection).any(|option| option.eq_ignore_ascii_case(b"close"));
+        let clean = connection.wire.inbox().is_empty() && connection.wire.is_flushed();
         // Where places are few, none is kept from clients.
-        if upstream.max_connections != 0 || connection.sender.is_closed() {
+        if closes || !clean || head.version == Version::Http10 || upstream.max_connections != 0 {
             return;
         }
         let mut all = self.idle.borrow_mut();
@@ -285,42 +320,146 @@ impl Sender {
     }
 }
 
+/// Why a connection gave no head.
+enum Asked {
+    Fault(AnswerFault),
+    TooLate,
+    /// The copy cannot be written.
+    NotSent,
+}
+
+impl From<Asked> for Failure {
+    fn from(asked: Asked) -> Failure {
+        match asked {
+            Asked::Fault(fault) => fault.into(),
+            Asked::TooLate => Failure::Reply(Transport::Timeout),
+            Asked::NotSent => Failure::NotCompared(NotCompared::NotSent),
+        }
+    }
+}
+
+impl Outgoing<'_> {
+    /// Writes the request as it goes over the wire; `None` where it cannot be written.
+    fn write(&self, endpoint: &EndpointState, out: &mut Vec<u8>) -> Option<()> {
+        let target = self.head.target.as_bytes();
+        if target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f || *byte == b'#') {
+            return None;
+        }
+        out.extend_from_slice(self.method.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(target);
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        for (name, value) in &self.head.lines {
+            if value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+                return None;
+            }
+            write_line(name, value, out);
+        }
+        if self.head.host().is_none() {
+            write_line(b"host", endpoint.authority.as_bytes(), out);
+        }
+        match self.framing {
+            Framing::None => out.extend_from_slice(b"\r\n"),
+            Framing::Length => {
+                write_line(b"content-length", self.body.len().to_string().as_bytes(), out);
+                out.extend_from_slice(b"\r\n");
+                out.extend_from_slice(&self.body);
+            }
+            Framing::Chunked => {
+                out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+                if !self.body.is_empty() {
+                    chunked::write_size(self.body.len(), out);
+                    out.extend_from_slice(&self.body);
+                    out.extend_from_slice(chunked::CHUNK_END);
+                }
+                chunked::write_end(&Fields::default(), out);
+            }
+        }
+        Some(())
+    }
+}
+
+fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
 fn failed(transport: Transport) -> Reply {
     Reply { end: End::Failed(transport), status: 0, headers: Vec::new(), body: Bytes::new() }
 }
 
-fn named(error: &hyper::Error) -> Transport {
-    if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
-        Transport::Malformed
-    } else {
-        Transport::Reset
-    }
-}
-
-fn request(outgoing: &Outgoing<'_>, endpoint: &EndpointState) -> Option<Request<Full<Bytes>>> {
-    let target = PathAndQuery::try_from(&*outgoing.head.target).ok()?;
-    let mut request = Request::new(Full::new(outgoing.body.clone()));
-    *request.method_mut() = Method::from_bytes(outgoing.method.as_bytes()).ok()?;
-    *request.uri_mut() = Uri::from(target);
-    let headers = request.headers_mut();
-    headers.reserve(outgoing.head.lines.len() + 1);
-    for (name, value) in &outgoing.head.lines {
-        headers.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);
-    }
-    if !headers.contains_key(HOST) {
-        headers.insert(HOST, endpoint.authority.clone());
-    }
-    if outgoing.framing == Framing::Chunked {
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    Some(request)
-}
-
 /// A reply's header lines; `None` where the budget has no room for them.
-fn header_lines(headers: &HeaderMap, reserved: &mut Reserved) -> Option<ReplyLines> {
-    let bytes: usize =
-        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + LINE_COST).sum();
-    reserved.grow(bytes).then(|| {
-        headers.iter().map(|(name, value)| (name.as_str().into(), value.as_bytes().into())).collect()
-    })
+fn reply_lines(fields: &Fields, reserved: &mut Reserved) -> Option<ReplyLines> {
+    let bytes: usize = fields.iter().map(|line| line.name.len() + line.value.len() + LINE_COST).sum();
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned().into_boxed_str();
+    reserved.grow(bytes).then(|| fields.iter().map(|line| (text(line.name), line.value.into())).collect())
+}
+
+/// Where a body goes: how long it may be, and the bytes that it may take.
+type Held<'a> = (&'a mut Body, u64, &'a mut Reserved);
+
+/// Reads a body to its end, or to where it breaks off.
+fn poll_body(
+    cx: &mut Context<'_>,
+    wire: &mut Wire,
+    incoming: &mut Incoming,
+    scratch: &mut [u8],
+    (body, most, reserved): Held<'_>,
+) -> Poll<Result<End, NoRoom>> {
+    loop {
+        if incoming.is_done() {
+            return Poll::Ready(Ok(End::Complete));
+        }
+        let (inbox, taken) = wire.take_inbox();
+        let outcome = if taken < inbox.len() {
+            let rest = inbox.get(taken..).unwrap_or_default();
+            let (used, outcome) = take(rest, incoming, (body, most, reserved));
+            wire.put_inbox(inbox, taken + used);
+            outcome
+        } else {
+            match ready!(wire.poll_receive(cx, scratch)) {
+                Ok(0) if incoming.end_of_connection() => Ok(End::Complete),
+                Ok(0) | Err(_) => return Poll::Ready(Ok(End::Truncated)),
+                Ok(count) => {
+                    let bytes = scratch.get(..count).unwrap_or_default();
+                    let (used, outcome) = take(bytes, incoming, (body, most, reserved));
+                    wire.keep(bytes.get(used..).unwrap_or_default());
+                    outcome
+                }
+            }
+        };
+        if outcome != Ok(End::Complete) {
+            return Poll::Ready(outcome);
+        }
+    }
+}
+
+/// Takes what `bytes` hold of a body: how many of them that was, and whether it may go on.
+fn take(
+    bytes: &[u8],
+    incoming: &mut Incoming,
+    (body, most, reserved): Held<'_>,
+) -> (usize, Result<End, NoRoom>) {
+    let mut at = 0;
+    loop {
+        let Ok((framing, piece)) = incoming.step(bytes.get(at..).unwrap_or_default()) else {
+            return (at, Ok(End::Truncated));
+        };
+        at += framing;
+        match piece {
+            Piece::More => return (at, Ok(End::Complete)),
+            Piece::Data(count) => {
+                if let Err(full) = body.copy(bytes.get(at..at + count).unwrap_or_default(), most, reserved) {
+                    return (at, Err(full));
+                }
+                at += count;
+            }
+            Piece::End => {
+                let end = if incoming.finish().is_ok() { End::Complete } else { End::Truncated };
+                return (at, Ok(end));
+            }
+        }
+    }
 }

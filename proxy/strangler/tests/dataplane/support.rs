@@ -230,7 +230,8 @@ impl Proxy {
     pub fn start_with(snapshot: Snapshot, workers: usize) -> Proxy {
         let live = Live::new(Running::first(Arc::new(snapshot)));
         let telemetry = Telemetry::new();
-        let server = Server::start(&["127.0.0.1:0".parse().unwrap()], workers, &live, &telemetry).unwrap();
+        let server =
+            Server::start(&["127.0.0.1:0".parse().unwrap()], workers, &live, &telemetry, None).unwrap();
         Proxy { address: server.addresses()[0], live, telemetry, server: Some(server) }
     }
 

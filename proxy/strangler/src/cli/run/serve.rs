@@ -94,7 +94,7 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     // Kept before it serves: whatever happens next, a restart compares its writers with these.
     journal.note(&first_event(&live, sources, &configuration.report()));
     refuse_shared(&settings.listen).map_err(|error| cannot_listen("listen", &settings.listen, &error))?;
-    let server = Server::start(&settings.listen, settings.workers, &live, &telemetry)
+    let server = Server::start(&settings.listen, settings.workers, &live, &telemetry, None)
         .map_err(|error| cannot_listen("listen", &settings.listen, &error))?;
     announce(output, server.addresses(), admin_address);
     // After the two lines: the access log may go to standard output as well.
