@@ -37,7 +37,7 @@ impl Tap {
     /// A piece of the client's body.
     pub(crate) fn uploading(&mut self, piece: &[u8]) {
         if let Some(ticket) = &mut self.ticket {
-            ticket.request_bytes(piece);
+            ticket.request_piece(piece);
         }
     }
 
@@ -58,7 +58,7 @@ impl Tap {
     /// A piece of the answer's body.
     pub(crate) fn answering(&mut self, piece: &[u8]) {
         if let Some(ticket) = &mut self.ticket {
-            ticket.reply_bytes(piece);
+            ticket.reply_piece(piece);
         }
     }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use bytes::Bytes;
 use strangler_core::compare::{Account, End, NotCompared, Transport};
 use strangler_core::routing::Decision;
 use strangler_core::routing::shadow::{self, Copying, Course, Direction, Draws, Obstacle};
@@ -38,7 +37,7 @@ use crate::telemetry::Recorder;
 ///              ticket.request_end()                  when it is whole; at once where there is none
 /// answer ────▶ ticket.reply_head(status, lines)      the final one as it came from the upstream: before Location
 ///              │                                     is mapped and before response header operations
-///              ticket.reply_piece(&bytes)…           or reply_bytes(&[u8]) where there is no `Bytes` to share
+///              ticket.reply_piece(&[u8])…
 /// end ───────▶ ticket.finish(PrimaryEnd::…)          the upstream's side of the exchange is over
 /// ```
 ///
@@ -191,20 +190,11 @@ impl Ticket {
         }
     }
 
-    /// A piece of the request's body, shared.
-    pub fn request_piece(&mut self, piece: &Bytes) {
-        self.request_with(|body, most, reserved| body.hold(piece, most, reserved));
-    }
-
-    /// A piece of the request's body, copied.
-    pub fn request_bytes(&mut self, piece: &[u8]) {
-        self.request_with(|body, most, reserved| body.copy(piece, most, reserved));
-    }
-
-    fn request_with(&mut self, add: impl FnOnce(&mut Body, u64, &mut Reserved) -> Result<(), Full>) {
+    /// A piece of the request's body.
+    pub fn request_piece(&mut self, piece: &[u8]) {
         let Some(open) = &mut self.open else { return };
         let Some(request) = &mut open.request else { return };
-        if let Err(full) = add(&mut request.body, open.most, &mut open.reserved) {
+        if let Err(full) = request.body.add(piece, open.most, &mut open.reserved) {
             self.give_up(reason(full));
         }
     }
@@ -229,20 +219,11 @@ impl Ticket {
         }
     }
 
-    /// A piece of the answer's body, shared.
-    pub fn reply_piece(&mut self, piece: &Bytes) {
-        self.reply_with(|body, most, reserved| body.hold(piece, most, reserved));
-    }
-
-    /// A piece of the answer's body, copied.
-    pub fn reply_bytes(&mut self, piece: &[u8]) {
-        self.reply_with(|body, most, reserved| body.copy(piece, most, reserved));
-    }
-
-    fn reply_with(&mut self, add: impl FnOnce(&mut Body, u64, &mut Reserved) -> Result<(), Full>) {
+    /// A piece of the answer's body.
+    pub fn reply_piece(&mut self, piece: &[u8]) {
         let Some(open) = &mut self.open else { return };
         let Some(reply) = &mut open.reply else { return };
-        if let Err(full) = add(&mut reply.body, open.most, &mut open.reserved) {
+        if let Err(full) = reply.body.add(piece, open.most, &mut open.reserved) {
             self.give_up(reason(full));
         }
     }

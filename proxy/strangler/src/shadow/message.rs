@@ -1,12 +1,11 @@
-//! A message as it is held for a copy: its head in one piece of memory, its body in the pieces it came in.
+//! A message as it is held for a copy: its head in one piece of memory, its body in another.
+//!
+//! What passes by on a data thread is read into memory that the thread's connections share, so it is copied here: what
+//! is held is exactly what was reserved.
 
 use bytes::{Bytes, BytesMut};
 
 use super::budget::Reserved;
-
-/// Pieces shorter than this are copied together instead of being held: a small piece may keep a large buffer
-/// alive, which nobody would have counted.
-const HELD_FROM: usize = 8 * 1024;
 
 /// What one header line costs beside its bytes.
 const LINE_COST: usize = size_of::<Line>();
@@ -75,116 +74,46 @@ impl Lines {
 
 /// A body, or what has come of it.
 #[derive(Debug, Default)]
-pub(super) struct Body {
-    pieces: Vec<Bytes>,
-    /// What came after the last piece, in small ones.
-    small: BytesMut,
-    length: usize,
-}
+pub(super) struct Body(BytesMut);
 
 impl Body {
-    /// Holds a piece, or a copy of it.
-    pub(super) fn hold(&mut self, piece: &Bytes, most: u64, reserved: &mut Reserved) -> Result<(), Full> {
-        if piece.len() < HELD_FROM {
-            return self.copy(piece, most, reserved);
-        }
-        self.make_room(piece.len(), most, reserved)?;
-        self.gather();
-        self.pieces.push(piece.clone());
-        Ok(())
-    }
-
-    /// Holds a copy of a piece.
-    pub(super) fn copy(&mut self, piece: &[u8], most: u64, reserved: &mut Reserved) -> Result<(), Full> {
-        self.make_room(piece.len(), most, reserved)?;
-        self.small.extend_from_slice(piece);
-        Ok(())
-    }
-
-    /// The whole in one piece.
-    pub(super) fn into_bytes(mut self) -> Bytes {
-        if self.pieces.is_empty() {
-            return self.small.freeze();
-        }
-        if self.pieces.len() == 1 && self.small.is_empty() {
-            return self.pieces.pop().unwrap_or_default();
-        }
-        let mut whole = BytesMut::with_capacity(self.length);
-        for piece in &self.pieces {
-            whole.extend_from_slice(piece);
-        }
-        whole.extend_from_slice(&self.small);
-        whole.freeze()
-    }
-
-    fn make_room(&mut self, more: usize, most: u64, reserved: &mut Reserved) -> Result<(), Full> {
-        let length = self.length.saturating_add(more);
+    /// Holds a piece of a body that may be `most` bytes long.
+    pub(super) fn add(&mut self, piece: &[u8], most: u64, reserved: &mut Reserved) -> Result<(), Full> {
+        let length = self.0.len().saturating_add(piece.len());
         if u64::try_from(length).unwrap_or(u64::MAX) > most {
             return Err(Full::TooLarge);
         }
-        if !reserved.grow(more) {
+        if !reserved.grow(piece.len()) {
             return Err(Full::Budget);
         }
-        self.length = length;
+        self.0.extend_from_slice(piece);
         Ok(())
     }
 
-    fn gather(&mut self) {
-        if !self.small.is_empty() {
-            self.pieces.push(self.small.split().freeze());
-        }
+    /// The whole.
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.0.freeze()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::super::budget::{Budget, Reserved};
-    use super::{Body, Full, HELD_FROM, Lines};
-
-    #[test]
-    fn a_body_is_the_same_whatever_pieces_it_came_in() {
-        let whole: Vec<u8> = (0..=255).cycle().take(5 * HELD_FROM).collect();
-        for cut in [1, 100, HELD_FROM - 1, HELD_FROM, HELD_FROM + 1, 3 * HELD_FROM, 5 * HELD_FROM] {
-            let budget = Budget::new(1 << 20);
-            let mut reserved = Reserved::none(&budget);
-            let mut body = Body::default();
-            for (at, piece) in whole.chunks(cut).enumerate() {
-                let piece = Bytes::copy_from_slice(piece);
-                if at % 3 == 2 {
-                    body.copy(&piece, 1 << 20, &mut reserved).unwrap();
-                } else {
-                    body.hold(&piece, 1 << 20, &mut reserved).unwrap();
-                }
-            }
-            assert_eq!(body.into_bytes(), whole, "{cut}");
-        }
-    }
-
-    #[test]
-    fn a_large_piece_is_held_and_a_small_one_copied() {
-        let budget = Budget::new(1 << 20);
-        let mut reserved = Reserved::none(&budget);
-        for (length, held) in [(HELD_FROM, true), (HELD_FROM - 1, false)] {
-            let piece = Bytes::from(vec![1; length]);
-            let mut body = Body::default();
-            body.hold(&piece, 1 << 20, &mut reserved).unwrap();
-            assert_eq!(body.into_bytes().as_ptr() == piece.as_ptr(), held, "{length}");
-        }
-    }
+    use super::{Body, Full, Lines};
 
     #[test]
     fn a_body_ends_at_its_bound_to_the_byte() {
         let budget = Budget::new(1 << 20);
         let mut reserved = Reserved::none(&budget);
         let mut body = Body::default();
-        assert_eq!(body.copy(&[1; 10], 10, &mut reserved), Ok(()));
-        assert_eq!(body.copy(&[1; 1], 10, &mut reserved), Err(Full::TooLarge));
-        assert_eq!(body.copy(&[], 10, &mut reserved), Ok(()));
+        assert_eq!(body.add(&[1; 4], 10, &mut reserved), Ok(()));
+        assert_eq!(body.add(&[2; 6], 10, &mut reserved), Ok(()));
+        assert_eq!(body.add(&[3; 1], 10, &mut reserved), Err(Full::TooLarge));
+        assert_eq!(body.add(&[], 10, &mut reserved), Ok(()));
+        assert_eq!(body.into_bytes(), [1, 1, 1, 1, 2, 2, 2, 2, 2, 2].as_slice());
         let small = Budget::new(4096);
         let mut reserved = Reserved::none(&small);
-        assert_eq!(Body::default().copy(&[1; 4097], 1 << 20, &mut reserved), Err(Full::Budget));
+        assert_eq!(Body::default().add(&[1; 4097], 1 << 20, &mut reserved), Err(Full::Budget));
     }
 
     #[test]

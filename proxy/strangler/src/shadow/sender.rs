@@ -451,7 +451,7 @@ fn take(
         match piece {
             Piece::More => return (at, Ok(End::Complete)),
             Piece::Data(count) => {
-                if let Err(full) = body.copy(bytes.get(at..at + count).unwrap_or_default(), most, reserved) {
+                if let Err(full) = body.add(bytes.get(at..at + count).unwrap_or_default(), most, reserved) {
                     return (at, Err(full));
                 }
                 at += count;

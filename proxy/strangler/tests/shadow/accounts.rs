@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use strangler::shadow::PrimaryEnd;
 use strangler_core::compare::Transport;
 
@@ -79,7 +78,7 @@ fn whatever_happens_to_a_request_its_ticket_ends_in_one_account_and_gives_its_by
         "timeout = \"50ms\"\nbody_max = \"100KiB\"\nconcurrency = 8\nrepeat = \"20%\"\nrecheck = \"1000/s\"";
     let kit = Kit::new(&in_shadow(&legacy, &extracted.url(), shadow));
     let entry = kit.shadows.entry();
-    let big = Bytes::from(vec![1; 20_000]);
+    let big = vec![1; 20_000];
     let mut open = Vec::new();
     for _ in 0..5_000 {
         let header = *chance.choice(&["A: b", "If-Match: *", "Range: x", "Upgrade: y"]).unwrap();
@@ -88,11 +87,11 @@ fn whatever_happens_to_a_request_its_ticket_ends_in_one_account_and_gives_its_by
         for _ in 0..chance.usize(..9) {
             match chance.u8(..7) {
                 0 | 1 => ticket.request_piece(&big),
-                2 => ticket.request_bytes(&big[..chance.usize(..20_000)]),
+                2 => ticket.request_piece(&big[..chance.usize(..20_000)]),
                 3 => ticket.request_end(),
                 4 => answered(&mut ticket, BODY),
                 5 => ticket.reply_piece(&big),
-                _ => ticket.reply_bytes(&big[..100]),
+                _ => ticket.reply_piece(&big[..100]),
             }
         }
         match chance.u8(..10) {
@@ -126,7 +125,7 @@ fn the_bytes_of_all_copies_together_are_bounded_and_what_has_no_room_is_counted(
     let shadow = "timeout = \"1s\"\nbody_max = \"8MiB\"\nconcurrency = 10000";
     let kit = Kit::new(&in_shadow(&legacy, &extracted.url(), shadow));
     let entry = kit.shadows.entry();
-    let piece = Bytes::from(vec![b'x'; 1 << 20]);
+    let piece = vec![b'x'; 1 << 20];
     for _ in 0..100 {
         let mut ticket = kit.ticket("GET /", &[]).unwrap();
         ticket.request_end();
@@ -182,7 +181,7 @@ fn a_request_whose_answer_came_before_it_was_whole_is_not_copied() {
     let (legacy, extracted) = (Origin::new(|_| ok("")), Origin::new(|_| ok(BODY)));
     let kit = Kit::new(&in_shadow(&legacy, &extracted.url(), ""));
     let mut ticket = kit.ticket("POST /search", &["Content-Length: 100"]).unwrap();
-    ticket.request_bytes(b"begun");
+    ticket.request_piece(b"begun");
     answered(&mut ticket, BODY);
     ticket.finish(PrimaryEnd::Complete);
     assert_eq!(kit.accounts(1), [("not-sent".to_owned(), 1)].into());

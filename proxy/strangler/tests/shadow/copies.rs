@@ -42,8 +42,8 @@ fn bodies_are_copied_in_the_framing_they_came_in() {
     let kit = Kit::new(&in_shadow(&legacy, &extracted.url(), ""));
     for framing in ["Content-Length: 6", "Transfer-Encoding: chunked"] {
         let mut ticket = kit.ticket("POST /search", &[framing]).unwrap();
-        ticket.request_bytes(b"abc");
-        ticket.request_piece(&bytes::Bytes::from_static(b"def"));
+        ticket.request_piece(b"abc");
+        ticket.request_piece(b"def");
         ticket.request_end();
         answered(&mut ticket, BODY);
         ticket.finish(PrimaryEnd::Complete);

@@ -12,7 +12,7 @@ fn write(kit: &Kit, request: &str) -> bool {
     else {
         return false;
     };
-    ticket.request_bytes(b"{}");
+    ticket.request_piece(b"{}");
     ticket.request_end();
     answered(&mut ticket, BODY);
     ticket.finish(PrimaryEnd::Complete);

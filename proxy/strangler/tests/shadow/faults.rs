@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 
-use bytes::Bytes;
 use strangler::shadow::PrimaryEnd;
 use strangler_core::compare::Transport;
 
@@ -155,12 +154,12 @@ fn bodies_of_clients_and_of_legacy_are_held_to_the_cap_to_the_byte() {
         let length = format!("Content-Length: {request}");
         let mut ticket = kit.ticket("POST /search", &[&length]).unwrap();
         for piece in vec![b'q'; request].chunks(10_000) {
-            ticket.request_piece(&Bytes::copy_from_slice(piece));
+            ticket.request_piece(piece);
         }
         ticket.request_end();
         ticket.reply_head(200, std::iter::empty());
         for piece in vec![b'r'; reply].chunks(10_000) {
-            ticket.reply_piece(&Bytes::copy_from_slice(piece));
+            ticket.reply_piece(piece);
         }
         ticket.finish(PrimaryEnd::Complete);
     }

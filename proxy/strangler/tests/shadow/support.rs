@@ -335,7 +335,7 @@ pub fn answered(ticket: &mut Ticket, body: &str) {
     let length = body.len().to_string();
     let lines = [(&b"Content-Type"[..], &b"application/json"[..]), (b"Content-Length", length.as_bytes())];
     ticket.reply_head(200, lines.into_iter());
-    ticket.reply_bytes(body.as_bytes());
+    ticket.reply_piece(body.as_bytes());
 }
 
 fn text(account: Account) -> String {
