@@ -29,7 +29,7 @@ mod exchange;
 mod finished;
 mod lane;
 mod message;
-mod recheck;
+pub(crate) mod recheck;
 mod sender;
 mod slices;
 mod tally;

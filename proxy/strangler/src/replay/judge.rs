@@ -3,7 +3,7 @@
 //! Invariant: an answer that says nothing about the data (refused credentials, a primary that no longer answers
 //! as it did) is never a match.
 
-use strangler_core::compare::{Compared, Comparison, End, NotCompared, Reply};
+use strangler_core::compare::{End, Reply};
 
 use super::item::Item;
 
@@ -50,22 +50,6 @@ fn status(reply: &Reply) -> Option<u16> {
 
 const fn class(status: u16) -> u16 {
     status / 100
-}
-
-/// What a mismatch is after both sides were asked once more.
-///
-/// `again` compares the second answers of both sides, `itself` the primary's first with its second.
-pub(super) fn after_recheck(first: Comparison, again: &Compared, itself: &Compared) -> Compared {
-    match (again, itself) {
-        (Compared::Compared(again), _) if again.differences.is_empty() => {
-            Compared::NotCompared(NotCompared::Transient)
-        }
-        (_, Compared::Compared(itself)) if !itself.differences.is_empty() => {
-            Compared::NotCompared(NotCompared::Unstable)
-        }
-        (Compared::NotCompared(reason), _) => Compared::NotCompared(*reason),
-        _ => Compared::Compared(first),
-    }
 }
 
 #[cfg(test)]

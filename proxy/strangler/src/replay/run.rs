@@ -19,6 +19,7 @@ use super::identity::{Identities, IdentityError, Lines};
 use super::item::Item;
 use super::judge::{self, Against};
 use super::send::{Answer, Lane, Outgoing, Side, Unreachable};
+use crate::shadow::recheck;
 
 /// Mismatches that are asked again, at most: enough to tell a race from a fault.
 const RECHECKS_MAX: u32 = 1000;
@@ -185,14 +186,15 @@ where
         match &self.settings.methods {
             Methods::All => true,
             Methods::These(methods) => methods.contains(&item.method),
-            Methods::Safe => {
-                let by_method =
-                    Method::from_bytes(item.method.as_bytes()).is_ok_and(|method| method.is_safe());
-                match self.snapshot.route(item.route).effect {
-                    Some(effect) => effect == Effect::Read,
-                    None => by_method,
-                }
-            }
+            Methods::Safe => self.is_read(item),
+        }
+    }
+
+    /// Whether it has no effect: as its route says, or else its method.
+    fn is_read(&self, item: &Item) -> bool {
+        match self.snapshot.route(item.route).effect {
+            Some(effect) => effect == Effect::Read,
+            None => Method::from_bytes(item.method.as_bytes()).is_ok_and(|method| method.is_safe()),
         }
     }
 
@@ -278,8 +280,7 @@ where
             Compared::Compared(comparison) if !comparison.differences.is_empty() => comparison,
             other => return Ok(other),
         };
-        let is_read = Method::from_bytes(item.method.as_bytes()).is_ok_and(|method| method.is_safe());
-        let asks = self.settings.recheck && is_read && lanes.primary.is_some();
+        let asks = self.settings.recheck && self.is_read(item) && lanes.primary.is_some();
         if !asks || self.rechecks.get() >= RECHECKS_MAX {
             return Ok(Compared::Compared(first));
         }
@@ -289,7 +290,7 @@ where
         };
         let again = self.compare(item, &second.reply, &candidate.reply);
         let itself = self.compare(item, primary, &second.reply);
-        Ok(judge::after_recheck(first, &again, &itself))
+        Ok(recheck::judge(first, &again, &itself))
     }
 
     async fn outgoing(&self, item: &Item, course: Course, role: Role) -> Result<Outgoing, RunError<E>> {

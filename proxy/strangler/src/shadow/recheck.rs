@@ -9,7 +9,7 @@ use strangler_core::compare::{Compared, Comparison, Finding, NotCompared};
 /// The finding of `first`, after both sides were asked again.
 ///
 /// `second` compares the new answers with each other, `itself` legacy's first answer with its second.
-pub(super) fn judge(first: Comparison, second: &Compared, itself: &Compared) -> Compared {
+pub(crate) fn judge(first: Comparison, second: &Compared, itself: &Compared) -> Compared {
     let (Compared::Compared(second), Compared::Compared(itself)) = (second, itself) else {
         // Legacy broke off, or an answer grew beyond what is compared: nobody knows more than before.
         return Compared::Compared(first);
