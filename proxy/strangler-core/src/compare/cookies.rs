@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::Fields;
+use super::fields::{self, Fields};
 use super::{Class, Context, Difference, Kind, Path, dates};
 
 /// How far apart two moments of expiry may be, in seconds: the sides are not asked at once.
@@ -41,6 +41,9 @@ enum Lifetime {
 
 /// The differences of the cookies that two replies set, by name.
 pub(super) fn differences(context: &Context<'_>, left: &Fields<'_>, right: &Fields<'_>) -> Vec<Difference> {
+    if fields::are_same(left.lines("set-cookie"), right.lines("set-cookie")) {
+        return Vec::new();
+    }
     let now = Moments::of(context, left, right);
     let (left, mut right) = (cookies(left), cookies(right));
     let mut differences = Vec::new();
@@ -83,7 +86,7 @@ impl Moments {
 fn cookies(fields: &Fields<'_>) -> BTreeMap<Identity, Vec<Cookie>> {
     let mut cookies: BTreeMap<Identity, Vec<Cookie>> = BTreeMap::new();
     for line in fields.lines("set-cookie") {
-        let (identity, cookie) = parse(&String::from_utf8_lossy(line));
+        let (identity, cookie) = parse(&String::from_utf8_lossy(line.value()));
         cookies.entry(identity).or_default().push(cookie);
     }
     cookies

@@ -2,39 +2,96 @@
 //!
 //! Names are without case. Refuses to know what a header means: see `headers` and `cookies`.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
-/// The header fields of one reply.
+/// The header fields of one reply, sorted by name, the lines of one name in the order received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fields<'a> {
-    lines: BTreeMap<String, Vec<&'a [u8]>>,
+    fields: Vec<Field<'a>>,
+}
+
+/// One line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Field<'a> {
+    name: &'a str,
+    value: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    /// The fields by name in lower case, the lines of one name in the order received.
+    /// The fields of a reply; blanks around values are no part of them.
     pub(super) fn new(headers: &'a [(Box<str>, Box<[u8]>)]) -> Self {
-        let mut lines: BTreeMap<String, Vec<&'a [u8]>> = BTreeMap::new();
-        for (name, value) in headers {
-            lines.entry(name.to_ascii_lowercase()).or_default().push(value.trim_ascii());
-        }
-        Fields { lines }
+        let mut fields: Vec<Field<'a>> =
+            headers.iter().map(|(name, value)| Field { name, value: value.trim_ascii() }).collect();
+        fields.sort_by(|one, other| order(one.name, other.name));
+        Fields { fields }
     }
 
-    /// Every name, sorted.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.lines.keys().map(String::as_str)
-    }
-
-    /// The lines of this name, without blanks around their values.
-    pub(super) fn lines(&self, name: &str) -> &[&'a [u8]] {
-        self.lines.get(name).map_or(&[], Vec::as_slice)
+    /// The lines of this name.
+    pub(super) fn lines(&self, name: &str) -> &[Field<'a>] {
+        let start = self.fields.partition_point(|field| order(field.name, name).is_lt());
+        let rest = self.fields.get(start..).unwrap_or_default();
+        first_of(rest, name).0
     }
 
     /// The value of this name: several lines mean the same as one with commas (RFC 9110 §5.3).
     pub(super) fn value(&self, name: &str) -> Option<String> {
-        let lines = self.lines.get(name)?;
-        Some(String::from_utf8_lossy(&lines.join(&b", "[..])).into_owned())
+        joined(self.lines(name))
     }
+
+    /// Every name that either has, in order, with the lines of each side.
+    pub(super) fn beside<'s>(
+        &'s self,
+        other: &'s Fields<'a>,
+    ) -> impl Iterator<Item = (&'a str, &'s [Field<'a>], &'s [Field<'a>])> {
+        let (mut left, mut right) = (self.fields.as_slice(), other.fields.as_slice());
+        std::iter::from_fn(move || {
+            let name = match (left.first(), right.first()) {
+                (Some(one), Some(other)) if order(one.name, other.name).is_le() => one.name,
+                (_, Some(other)) => other.name,
+                (Some(one), None) => one.name,
+                (None, None) => return None,
+            };
+            let (ours, theirs);
+            (ours, left) = first_of(left, name);
+            (theirs, right) = first_of(right, name);
+            Some((name, ours, theirs))
+        })
+    }
+}
+
+impl Field<'_> {
+    /// Without blanks around it.
+    pub(super) fn value(&self) -> &[u8] {
+        self.value
+    }
+}
+
+/// The value of these lines of one name; `None`: there are none.
+pub(super) fn joined(lines: &[Field<'_>]) -> Option<String> {
+    match lines {
+        [] => None,
+        [one] => Some(String::from_utf8_lossy(one.value).into_owned()),
+        several => {
+            let values: Vec<&[u8]> = several.iter().map(|field| field.value).collect();
+            Some(String::from_utf8_lossy(&values.join(&b", "[..])).into_owned())
+        }
+    }
+}
+
+/// Whether the values of these lines are the same bytes.
+pub(super) fn are_same(left: &[Field<'_>], right: &[Field<'_>]) -> bool {
+    left.iter().map(Field::value).eq(right.iter().map(Field::value))
+}
+
+/// By name, without case.
+fn order(one: &str, other: &str) -> Ordering {
+    one.bytes().map(|b| b.to_ascii_lowercase()).cmp(other.bytes().map(|b| b.to_ascii_lowercase()))
+}
+
+/// The lines of this name at the beginning, and the rest.
+fn first_of<'s, 'a>(fields: &'s [Field<'a>], name: &str) -> (&'s [Field<'a>], &'s [Field<'a>]) {
+    let end = fields.iter().take_while(|field| field.name.eq_ignore_ascii_case(name)).count();
+    fields.split_at(end)
 }
 
 /// The pieces of a value between separators that stand in no quotes, without blanks; empty ones are left out
@@ -81,17 +138,29 @@ pub(super) fn unquoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, pieces, unquoted};
+    use super::{Field, Fields, pieces, unquoted};
 
     #[test]
     fn names_have_no_case_and_lines_their_order() {
         let header = |name: &str, value: &str| (name.into(), value.as_bytes().into());
         let headers = [header("VARY", " a "), header("x", "1"), header("Vary", "b, c")];
         let fields = Fields::new(&headers);
-        assert_eq!(fields.names().collect::<Vec<_>>(), ["vary", "x"]);
         assert_eq!(fields.value("vary").as_deref(), Some("a, b, c"));
-        assert_eq!(fields.lines("vary"), [&b"a"[..], b"b, c"]);
-        assert_eq!(fields.value("y"), None);
+        let values: Vec<&[u8]> = fields.lines("vary").iter().map(Field::value).collect();
+        assert_eq!(values, [&b"a"[..], b"b, c"]);
+        assert_eq!((fields.value("y"), fields.value("")), (None, None));
+    }
+
+    #[test]
+    fn two_replies_fields_stand_side_by_side() {
+        let header = |name: &str| (name.into(), b"1"[..].into());
+        let (ours, theirs) = ([header("B"), header("a"), header("b")], [header("c"), header("b")]);
+        let (ours, theirs) = (Fields::new(&ours), Fields::new(&theirs));
+        let counts = |(name, one, other): (&str, &[Field<'_>], &[Field<'_>])| {
+            (name.to_ascii_lowercase(), one.len(), other.len())
+        };
+        let got: Vec<_> = ours.beside(&theirs).map(counts).collect();
+        assert_eq!(got, [("a".into(), 1, 0), ("b".into(), 2, 1), ("c".into(), 0, 1)]);
     }
 
     #[test]

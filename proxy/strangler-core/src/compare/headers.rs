@@ -9,7 +9,7 @@ mod normal;
 
 pub(super) use normal::policy;
 
-use super::fields::{Fields, pieces};
+use super::fields::{self, Field, Fields, pieces};
 use super::{Class, Context, Difference, Kind, Path, value};
 
 /// What is known of the bodies: validators speak of them.
@@ -88,38 +88,41 @@ pub(super) fn differences(
     right: &Fields<'_>,
     bodies: Bodies,
 ) -> Vec<Difference> {
-    let mut names: Vec<&str> = left.names().chain(right.names()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let nominated: Vec<String> = nominated(left).chain(nominated(right)).collect();
-    names.retain(|name| is_compared(name) && !nominated.iter().any(|other| other == name));
-    names.into_iter().filter_map(|name| difference(context, name, left, right, bodies)).collect()
+    let nominated: Vec<String> = [left, right].iter().flat_map(|fields| nominated(fields)).collect();
+    let is_hop = |name: &str| nominated.iter().any(|other| other.eq_ignore_ascii_case(name));
+    let differing = left.beside(right).filter(|(_, one, other)| !fields::are_same(one, other));
+    let compared = differing.filter(|(name, ..)| is_compared(name) && !is_hop(name));
+    compared.filter_map(|(name, one, other)| difference(context, name, (one, other), bodies)).collect()
 }
 
-/// Whether a header of this name, in lower case, is compared at all.
+/// Whether a header of this name is compared at all.
 fn is_compared(name: &str) -> bool {
-    !NEVER.contains(&name) && !NEVER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    let begins =
+        |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    !NEVER.iter().any(|never| never.eq_ignore_ascii_case(name)) && !NEVER_PREFIXES.iter().any(begins)
 }
 
 /// The fields that `Connection` declares to be of the connection.
-fn nominated(fields: &Fields<'_>) -> impl Iterator<Item = String> {
+fn nominated(fields: &Fields<'_>) -> Vec<String> {
     let value = fields.value("connection").unwrap_or_default();
-    pieces(&value, ',').into_iter().map(str::to_ascii_lowercase).collect::<Vec<_>>().into_iter()
+    pieces(&value, ',').into_iter().map(str::to_owned).collect()
 }
 
+/// The difference of one header, whose lines are not the same.
 fn difference(
     context: &Context<'_>,
     name: &str,
-    left: &Fields<'_>,
-    right: &Fields<'_>,
+    (left, right): (&[Field<'_>], &[Field<'_>]),
     bodies: Bodies,
 ) -> Option<Difference> {
+    let name = name.to_ascii_lowercase();
+    let name = name.as_str();
     let is_validator = matches!(name, "etag" | "last-modified");
     if is_validator && bodies == Bodies::Different {
         return None;
     }
     let path = Path::Header(name.into());
-    let (left, right) = match (left.value(name), right.value(name)) {
+    let (left, right) = match (fields::joined(left), fields::joined(right)) {
         (Some(left), Some(right)) => (left, right),
         (Some(left), None) => {
             let difference = Difference::new(path, Kind::HeaderMissing, class(&left), Class::Absent);
@@ -133,7 +136,7 @@ fn difference(
     };
     // An entity tag names bytes: other bytes of the same meaning have another one.
     let names_other_bytes = name == "etag" && bodies == Bodies::Equal;
-    if names_other_bytes || left == right {
+    if names_other_bytes || normal::is_same(name, &left, &right) {
         return None;
     }
     let (one, other) = match name {
@@ -141,7 +144,6 @@ fn difference(
             location::mapped(&left, context.legacy.origins),
             location::mapped(&right, context.extracted.origins),
         ),
-        _ if normal::is_same(name, &left, &right) => return None,
         _ => (left.clone(), right.clone()),
     };
     if one == other {

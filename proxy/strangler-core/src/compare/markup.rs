@@ -276,4 +276,6 @@ fn shapes(left: &Tree, right: &Tree) -> Option<Whole> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

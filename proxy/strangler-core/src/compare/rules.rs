@@ -81,6 +81,8 @@ fn is_at(rule: &ResponsePath, path: &Path) -> bool {
         (ResponsePath::Body(rule), Path::Body(elements)) => covers(rule, elements),
         (ResponsePath::Header(name), Path::Header(header)) => **name == **header,
         (ResponsePath::Cookie(name), Path::Cookie(cookie)) => **name == **cookie,
+        // Each cookie is a line of this header.
+        (ResponsePath::Header(name), Path::Cookie(_)) => name == "set-cookie",
         _ => false,
     }
 }

@@ -106,6 +106,13 @@ fn ignoring_a_cookie_hides_its_value_only() {
 }
 
 #[test]
+fn ignoring_their_header_hides_all_cookies() {
+    let rules = Compare { ignore: vec![ResponsePath::Header("set-cookie".into())], ..Compare::default() };
+    let got = compared(&rules, "GET", &lines("a=1; HttpOnly\nb=1"), &lines("a=2\nc=1"));
+    assert_eq!(got.account().as_str(), "ignored");
+}
+
+#[test]
 fn no_value_of_a_cookie_is_shown() {
     for (left, right) in [
         ("s=secret1", "s=secret2"),

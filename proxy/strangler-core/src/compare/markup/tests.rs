@@ -1,8 +1,8 @@
 use super::super::{Kind, Relation};
 use super::{CompareMode, html, xml};
 
-/// A large body; unoptimised code gets an eighth of it.
-const LARGE: usize = if cfg!(debug_assertions) { 1 << 17 } else { 1 << 20 };
+/// A large body; unoptimised code gets a sixteenth of it.
+const LARGE: usize = if cfg!(debug_assertions) { 1 << 16 } else { 1 << 20 };
 
 /// What two pages differ in: nothing, or a kind and what is told of each side.
 fn check(left: &str, right: &str, expected: Option<(Kind, &str, &str)>) {
