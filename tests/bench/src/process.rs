@@ -66,6 +66,20 @@ impl Process {
         Ok(total)
     }
 
+    /// Whether none of its threads runs or wants to.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn sleeps(&self) -> Result<bool> {
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let status = std::fs::read_to_string(task?.path().join("status"))?;
+            if !status.lines().any(|line| line.starts_with("State:\tS")) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// What it holds now.
     ///
     /// # Errors
