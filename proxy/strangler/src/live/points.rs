@@ -49,15 +49,33 @@ impl Interest {
     }
 }
 
+/// What the main file's text includes. Kept from one look to the next: a large file is not parsed every two
+/// seconds only to find out that it is the same.
+#[derive(Debug, Default)]
+pub struct Includes {
+    text: String,
+    patterns: Vec<String>,
+}
+
+impl Includes {
+    fn of(&mut self, text: String) -> &[String] {
+        if self.text != text {
+            let main = SourceText { name: String::new(), text };
+            self.patterns = compile::include_patterns(&main);
+            self.text = main.text;
+        }
+        &self.patterns
+    }
+}
+
 /// Every directory that matters for a source now.
-pub fn interests(source: &Source) -> HashMap<PathBuf, Interest> {
+pub fn interests(source: &Source, includes: &mut Includes) -> HashMap<PathBuf, Interest> {
     let mut points = Points::default();
     let Some(main) = source.main_path() else { return points.interests };
     points.follow(main);
     if let Ok(text) = fs::read_to_string(main) {
-        let main = SourceText { name: String::new(), text };
-        for pattern in compile::include_patterns(&main) {
-            points.follow_pattern(source, &pattern);
+        for pattern in includes.of(text) {
+            points.follow_pattern(source, pattern);
         }
     }
     points.interests
@@ -181,7 +199,7 @@ mod tests {
         fs::write(root.join("..v1/strangler.toml"), "").unwrap();
         symlink("..v1", root.join("..data")).unwrap();
         symlink("..data/strangler.toml", root.join("strangler.toml")).unwrap();
-        let found = interests(&Source::File(root.join("strangler.toml")));
+        let found = interests(&Source::File(root.join("strangler.toml")), &mut Includes::default());
         assert!(covers(&found, root, "strangler.toml"));
         assert!(covers(&found, root, "..data"));
         assert!(covers(&found, &root.join("..v1"), "strangler.toml"));
@@ -191,7 +209,8 @@ mod tests {
     #[test]
     fn the_nearest_directory_above_what_is_missing_matters() {
         let folder = tempfile::tempdir().unwrap();
-        let found = interests(&Source::File(folder.path().join("config/strangler.toml")));
+        let found =
+            interests(&Source::File(folder.path().join("config/strangler.toml")), &mut Includes::default());
         assert!(covers(&found, folder.path(), "config"));
     }
 
@@ -200,7 +219,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         symlink("b", folder.path().join("a")).unwrap();
         symlink("a", folder.path().join("b")).unwrap();
-        let found = interests(&Source::File(folder.path().join("a")));
+        let found = interests(&Source::File(folder.path().join("a")), &mut Includes::default());
         assert!(covers(&found, folder.path(), "a") && covers(&found, folder.path(), "b"));
     }
 
@@ -211,5 +230,15 @@ mod tests {
         assert!(interest.covers(OsStr::new("a.toml")));
         assert!(!interest.covers(OsStr::new(".#a.toml")));
         assert!(!interest.covers(OsStr::new("a.toml~")));
+    }
+
+    #[test]
+    fn the_same_text_is_not_parsed_again_and_another_one_is() {
+        let text = |pattern: &str| format!("version = 1\ninclude = [\"{pattern}\"]\n");
+        let mut includes = Includes { text: text("a/*.toml"), patterns: vec!["remembered".to_owned()] };
+        assert_eq!(includes.of(text("a/*.toml")), ["remembered"]);
+        assert_eq!(includes.of(text("b/*.toml")), ["b/*.toml"]);
+        assert_eq!(includes.of(text("a/*.toml")), ["a/*.toml"]);
+        assert_eq!(includes.of(String::new()), Vec::<String>::new());
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::Live;
 use super::compile::WriterChange;
-use super::points::{Interest, interests};
+use super::points::{Includes, Interest, interests};
 use super::reload::{ConfigurationState, Reloader};
 use super::report::Trigger;
 use super::source::Source;
@@ -69,11 +69,12 @@ impl Watcher {
     /// Watches until the process ends.
     pub async fn run(self) {
         let mut directories = None;
+        let mut includes = Includes::default();
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen_once: Option<String> = None;
         loop {
-            let is_new = self.arm(&mut directories).await;
+            let is_new = self.arm(&mut directories, &mut includes).await;
             if is_new && self.is_on() {
                 // What happened before the directory was watched made no event.
                 self.reload(Trigger::Watch).await;
@@ -124,9 +125,12 @@ impl Watcher {
     }
 
     /// Watches every directory that matters now; says whether one of them was not watched before.
-    async fn arm(&self, directories: &mut Option<Directories>) -> bool {
+    async fn arm(&self, directories: &mut Option<Directories>, includes: &mut Includes) -> bool {
         let source = self.source.clone();
-        let Ok(wanted) = tokio::task::spawn_blocking(move || interests(&source)).await else { return false };
+        let mut known = std::mem::take(includes);
+        let look = move || (interests(&source, &mut known), known);
+        let Ok((wanted, known)) = tokio::task::spawn_blocking(look).await else { return false };
+        *includes = known;
         if wanted.is_empty() {
             return false;
         }
