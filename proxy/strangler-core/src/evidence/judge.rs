@@ -32,6 +32,8 @@ pub(super) struct Judged<'a> {
     pub(super) slice: &'a Slice,
     pub(super) epoch: &'a Epoch,
     pub(super) late: u64,
+    /// Requests of which the route is not known.
+    pub(super) elsewhere: Accounts,
     /// By route id.
     pub(super) routes: Vec<JudgedRoute<'a>>,
 }
@@ -118,7 +120,8 @@ pub(super) fn judge<'a>(
         .zip(noisy)
         .map(|((route, evidence), noisy)| judge_route(slice, route, evidence, noisy, today))
         .collect();
-    Some(Judged { slice, epoch: &evidence.epoch, late: evidence.late, routes })
+    let elsewhere = Accounts { not_compared: evidence.elsewhere.clone(), ..Accounts::default() };
+    Some(Judged { slice, epoch: &evidence.epoch, late: evidence.late, elsewhere, routes })
 }
 
 /// The noisy places of each route, tested as one family.
@@ -273,9 +276,9 @@ fn reach(slice: &Slice, route: &Route) -> Reach {
     }
 }
 
-/// Sum of the accounts of several routes.
-pub(super) fn sum<'a>(accounts: impl Iterator<Item = &'a Accounts>) -> Accounts {
-    let mut sum = Accounts::default();
-    accounts.for_each(|one| sum.add(one));
+/// The accounts of a slice: all eligible requests, each once.
+pub(super) fn accounts(judged: &Judged<'_>) -> Accounts {
+    let mut sum = judged.elsewhere.clone();
+    judged.routes.iter().for_each(|route| sum.add(&route.accounts));
     sum
 }

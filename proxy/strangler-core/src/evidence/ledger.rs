@@ -63,6 +63,8 @@ pub(super) struct SliceEvidence {
     pub(super) routes: BTreeMap<Arc<str>, RouteEvidence>,
     /// Observations of requests that came before the epoch began.
     pub(super) late: u64,
+    /// Requests that were not compared and of which the route is not known.
+    pub(super) elsewhere: BTreeMap<NotCompared, u64>,
     pub(super) changed: bool,
 }
 
@@ -179,6 +181,31 @@ impl Ledger {
         Ok(self.begin(&name, Cause::Restarted { reason: reason.into() }, None, now))
     }
 
+    /// Adds so many eligible requests that were not compared; `route` may be empty where it is not known.
+    pub fn not_compared(&mut self, slice: &str, route: &str, reason: NotCompared, count: u64) -> Noted {
+        let Some(slice) = self.slices.get_mut(slice) else {
+            self.strays = self.strays.saturating_add(count);
+            return Noted::Stray;
+        };
+        let counts = match slice.routes.get_mut(route) {
+            Some(route) => {
+                route.head_changed = true;
+                &mut route.not_compared
+            }
+            None if route.is_empty() => {
+                slice.changed = true;
+                &mut slice.elsewhere
+            }
+            None => {
+                self.strays = self.strays.saturating_add(count);
+                return Noted::Stray;
+            }
+        };
+        let known = counts.entry(reason).or_default();
+        *known = known.saturating_add(count);
+        Noted::Counted
+    }
+
     /// Adds one eligible request.
     pub fn observe(&mut self, observation: &Observation) -> Noted {
         let known = self.slices.get(&observation.slice);
@@ -267,7 +294,10 @@ impl Ledger {
         };
         let basis = basis.unwrap_or(kept_basis);
         let epoch = Epoch { number, began: now, cause, version, replaced, basis };
-        self.slices.insert(name.clone(), SliceEvidence { epoch, routes, late: 0, changed: true });
+        self.slices.insert(
+            name.clone(),
+            SliceEvidence { epoch, routes, late: 0, elsewhere: BTreeMap::new(), changed: true },
+        );
         number
     }
 }

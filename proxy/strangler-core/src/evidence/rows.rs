@@ -46,6 +46,9 @@ pub enum Part {
         epoch: Epoch,
         /// Observations of requests from before it.
         late: u64,
+        /// Requests not compared of which the route is not known, by reason.
+        #[serde(default)]
+        elsewhere: BTreeMap<String, u64>,
     },
     /// A route's counts.
     Route(RouteRow),
@@ -171,7 +174,11 @@ impl Ledger {
                 Change::Put(Box::new(Row { slice, epoch, route, key, part }))
             };
             if std::mem::take(&mut slice.changed) {
-                let part = Part::Slice { epoch: slice.epoch.clone(), late: slice.late };
+                let part = Part::Slice {
+                    epoch: slice.epoch.clone(),
+                    late: slice.late,
+                    elsewhere: by_word(&slice.elsewhere),
+                };
                 changes.push(row(&Arc::from(""), "slice".to_owned(), part));
             }
             for (id, route) in &mut slice.routes {
@@ -201,13 +208,16 @@ impl Ledger {
     pub fn restore(rows: impl IntoIterator<Item = Row>, limits: Limits) -> (Ledger, u64) {
         let mut ledger = Ledger::new(limits);
         let mut lost = 0_u64;
-        let mut newest: BTreeMap<Arc<str>, (Epoch, u64)> = BTreeMap::new();
+        let mut newest: BTreeMap<Arc<str>, SliceEvidence> = BTreeMap::new();
         let mut parts: BTreeMap<(Arc<str>, u32), PartsByRoute> = BTreeMap::new();
         for row in rows {
-            if let Part::Slice { epoch, late } = row.part {
+            if let Part::Slice { epoch, late, elsewhere } = row.part {
                 let known = newest.get(&row.slice);
-                if known.is_none_or(|(known, _)| known.number <= epoch.number) {
-                    newest.insert(row.slice, (epoch, late));
+                if known.is_none_or(|known| known.epoch.number <= epoch.number) {
+                    let elsewhere = by_reason(elsewhere);
+                    let slice =
+                        SliceEvidence { epoch, routes: BTreeMap::new(), late, elsewhere, changed: false };
+                    newest.insert(row.slice, slice);
                 } else {
                     lost += 1;
                 }
@@ -215,8 +225,7 @@ impl Ledger {
                 parts.entry((row.slice, row.epoch)).or_default().entry(row.route).or_default().push(row.part);
             }
         }
-        for (name, (epoch, late)) in newest {
-            let mut slice = SliceEvidence { routes: BTreeMap::new(), late, changed: false, epoch };
+        for (name, mut slice) in newest {
             for (id, parts) in parts.remove(&(name.clone(), slice.epoch.number)).unwrap_or_default() {
                 let mut route = RouteEvidence::default();
                 lost += route.restore(parts, &ledger.limits);
@@ -241,13 +250,8 @@ impl RouteEvidence {
 
     fn take_changes(&mut self, mut put: impl FnMut(String, Part)) {
         if std::mem::take(&mut self.head_changed) {
-            let not_compared = self
-                .not_compared
-                .iter()
-                .map(|(reason, count)| (reason.as_str().to_owned(), *count))
-                .collect();
             let row = RouteRow {
-                not_compared,
+                not_compared: by_word(&self.not_compared),
                 spilled: self.tallies.spilled(),
                 repeated: self.repeated,
                 latencies: self.latencies.clone(),
@@ -330,17 +334,23 @@ impl RouteEvidence {
 
     fn restore_head(&mut self, row: RouteRow) {
         let RouteRow { not_compared, spilled, repeated, latencies, span, dropped } = row;
-        for (reason, count) in not_compared {
-            if let Some(reason) = NotCompared::ALL.into_iter().find(|known| known.as_str() == reason) {
-                self.not_compared.insert(reason, count);
-            }
-        }
+        self.not_compared = by_reason(not_compared);
         self.tallies.restore_spilled(spilled);
         self.repeated = repeated;
         self.latencies = latencies;
         self.span = span;
         self.dropped = dropped;
     }
+}
+
+fn by_word(counts: &BTreeMap<NotCompared, u64>) -> BTreeMap<String, u64> {
+    counts.iter().map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect()
+}
+
+/// Without the reasons that this program does not know.
+fn by_reason(counts: BTreeMap<String, u64>) -> BTreeMap<NotCompared, u64> {
+    let reason = |word: &str| NotCompared::ALL.into_iter().find(|reason| reason.as_str() == word);
+    counts.into_iter().filter_map(|(word, count)| Some((reason(&word)?, count))).collect()
 }
 
 impl SignatureRow {

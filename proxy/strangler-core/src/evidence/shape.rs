@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::compare::{Reply, coding};
 use crate::words::Owner;
 
 /// What a request's shape is made of.
@@ -54,9 +55,16 @@ impl Shape<'_> {
     }
 }
 
+/// The structural hash of a reply's JSON body, its content codings undone. `None`: it has none that can be read.
+pub fn structure_of(reply: &Reply) -> Option<u64> {
+    let lines = reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
+    let codings: Vec<&str> = lines.filter_map(|(_, value)| std::str::from_utf8(value).ok()).collect();
+    structure(&coding::undo(&codings.join(","), &reply.body).ok()?)
+}
+
 /// The structural hash of a JSON body: names and types, whatever the order of members and the number of
 /// elements; what an array holds is the set of what its elements look like. `None`: it is not JSON.
-pub fn structure(body: &[u8]) -> Option<u64> {
+fn structure(body: &[u8]) -> Option<u64> {
     // Nested too deep is not JSON for the parser, so that recursion is bounded by it.
     serde_json::from_slice::<Value>(body).ok().map(|value| of_value(&value))
 }
@@ -115,6 +123,30 @@ mod tests {
         for other in ["", "<p>", "{", &*deep] {
             assert_eq!(structure(other.as_bytes()), None);
         }
+    }
+
+    #[test]
+    fn a_compressed_body_has_the_structure_of_what_it_holds() {
+        let json = br#"{"a": 1}"#;
+        let gzip = {
+            use std::io::Write as _;
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(json).unwrap();
+            encoder.finish().unwrap()
+        };
+        let reply = |coding: Option<&str>, body: &[u8]| Reply {
+            end: crate::compare::End::Complete,
+            status: 200,
+            headers: coding
+                .iter()
+                .map(|coding| ("Content-Encoding".into(), coding.as_bytes().into()))
+                .collect(),
+            body: body.to_vec().into(),
+        };
+        assert_eq!(structure_of(&reply(Some("gzip"), &gzip)), structure(json));
+        assert_eq!(structure_of(&reply(None, json)), structure(json));
+        assert_eq!(structure_of(&reply(Some("gzip"), json)), None);
+        assert_eq!(structure_of(&reply(Some("x"), json)), None);
     }
 
     const SHAPE: Shape<'_> = Shape {

@@ -175,7 +175,7 @@ impl<'a> Gathered<'a> {
             cohort: Owner::Legacy,
             status: item.recorded_status.or(answer.map(|reply| reply.status)).unwrap_or_default(),
             content_type,
-            structure: answer.and_then(|reply| shape::structure(&reply.body)),
+            structure: answer.and_then(shape::structure_of),
         }
         .hash()
     }

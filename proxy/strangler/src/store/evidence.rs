@@ -345,20 +345,7 @@ impl Thread {
                 self.touch();
             }
             Message::NotCompared { slice, route, reason, count } => {
-                let outcome = Outcome::NotCompared(reason);
-                let observation = Observation {
-                    slice,
-                    route,
-                    at: Timestamp::now(),
-                    shape: 0,
-                    version: None,
-                    outcome,
-                    latency: None,
-                    repeated: None,
-                };
-                for _ in 0..count {
-                    self.held.ledger.observe(&observation);
-                }
+                self.held.ledger.not_compared(&slice, &route, reason, count);
                 self.touch();
             }
             Message::Question(question) => {

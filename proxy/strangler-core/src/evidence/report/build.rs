@@ -42,7 +42,7 @@ pub fn build(
 pub fn build_slice(ledger: &Ledger, snapshot: &Snapshot, id: SliceId, now: Timestamp) -> Option<SliceReport> {
     let today = judge::day(now);
     let judged = judge::judge(ledger, snapshot, id, today)?;
-    let accounts = judge::sum(judged.routes.iter().map(|route| &route.accounts));
+    let accounts = judge::accounts(&judged);
     let gate = gate::verdict(&judged);
     let (problems, hidden) = problems(&judged);
     let span = gate::span(&judged);

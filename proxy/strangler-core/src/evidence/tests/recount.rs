@@ -90,6 +90,21 @@ fn a_request_ends_in_exactly_one_account() {
     assert_eq!(world.accounts(), [1, 1, 0, crate::compare::NotCompared::ALL.len() as u64]);
 }
 
+#[test]
+fn requests_that_ended_without_a_copy_are_counted_by_the_number() {
+    let mut world = World::new(PRODUCTS);
+    let shed = crate::compare::NotCompared::Shed;
+    assert_eq!(
+        world.ledger.not_compared("products", LIST, shed, 1_000_000_000),
+        super::super::Noted::Counted
+    );
+    assert_eq!(world.ledger.not_compared("products", "", shed, 7), super::super::Noted::Counted);
+    assert_eq!(world.ledger.not_compared("products", "GET /x", shed, 2), super::super::Noted::Stray);
+    assert_eq!(world.ledger.not_compared("orders", "", shed, 3), super::super::Noted::Stray);
+    assert_eq!(world.accounts(), [0, 0, 0, 1_000_000_007]);
+    assert_eq!(world.ledger.strays(), 5);
+}
+
 /// Ten places of which requests show some, in either of two kinds.
 const PLACES: [&str; 10] = [
     "$.a",

@@ -51,6 +51,9 @@ fn busy(world: &mut World, table: &mut Table, seed: u64) {
     let places = ["$.a", "$.b", "$.c[0].d", "$.e", "header:x-f", "$.g", "$['h i']", "status"];
     for _ in 0..400 {
         let route = if random.bool() { LIST } else { ONE };
+        if random.u8(..50) == 0 {
+            world.ledger.not_compared("products", "", NotCompared::Shed, 3);
+        }
         if random.u8(..10) == 0 {
             world.not_compared(route, NotCompared::ALL[random.usize(..NotCompared::ALL.len())]);
             continue;

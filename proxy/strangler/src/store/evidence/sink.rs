@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use strangler_core::compare::{Compared, End, Finding, NotCompared, Reply, Transport};
-use strangler_core::evidence::shape::{Shape, structure};
+use strangler_core::evidence::shape::{Shape, structure_of};
 use strangler_core::evidence::{Example, Observation, Outcome, PairedLatency};
 use strangler_core::redact::{Ended, Exchanged, RawReply, RawRequest, Redactor};
 use strangler_core::snapshot::Route;
@@ -107,7 +107,7 @@ fn shape(finished: &Finished<'_>, replies: Option<Replies<'_>>) -> u64 {
         cohort: finished.primary(),
         status: legacy.map_or(0, |reply| reply.status),
         content_type,
-        structure: legacy.and_then(|reply| structure(&reply.body)),
+        structure: legacy.and_then(structure_of),
     };
     shape.hash()
 }
