@@ -8,12 +8,14 @@
 
 mod configuration;
 mod head;
+mod json;
 mod pattern;
 mod reply;
 mod routing;
 mod settings;
 
 pub use configuration::configuration;
+pub use json::compare_json;
 pub use pattern::pattern;
 pub use reply::compare_reply;
 pub use routing::routing;
@@ -24,6 +26,7 @@ pub type Target = fn(&[u8]);
 
 /// Every property of this crate, by the name of its corpus.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("compare_json", compare_json),
     ("compare_reply", compare_reply),
     ("configuration", configuration),
     ("pattern", pattern),

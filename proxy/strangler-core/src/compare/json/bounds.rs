@@ -4,7 +4,8 @@ use super::super::MOST_FINDINGS;
 use super::tests::compared;
 use crate::compare::{Account, Comparison};
 
-const MANY: u32 = 100_000;
+/// Where the build is not optimised fewer of them will do: every bound is far below.
+const MANY: u32 = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
 
 fn list(make: impl Fn(u32) -> String) -> String {
     format!("[{}]", (0..MANY).map(make).collect::<Vec<_>>().join(","))
@@ -23,15 +24,15 @@ fn scattered(n: u32) -> u32 {
 }
 
 #[test]
-fn a_hundred_thousand_elements_all_of_them_different() {
+fn very_many_elements_all_of_them_different() {
     let found = compared("", &list(|n| n.to_string()), &list(|n| (n + MANY).to_string()));
-    assert_eq!(told(&found), ["$[0] value 100000×"]);
+    assert_eq!(told(&found), [format!("$[0] value {MANY}×")]);
     let found = compared("", &list(|n| n.to_string()), "[7]");
-    assert_eq!(told(&found), ["$[0] missing 99999×"]);
+    assert_eq!(told(&found), [format!("$[0] missing {}×", MANY - 1)]);
 }
 
 #[test]
-fn a_hundred_thousand_elements_in_another_order() {
+fn very_many_elements_in_another_order() {
     let found = compared("", &list(|n| n.to_string()), &list(|n| (MANY - 1 - n).to_string()));
     assert_eq!(told(&found), ["$ order 1×"]);
     let product = |n: u32, price: String| format!("{{\"id\":{n},\"price\":{price}}}");
@@ -40,7 +41,7 @@ fn a_hundred_thousand_elements_in_another_order() {
         &list(|n| product(n, format!("{n}.5"))),
         &list(|n| product(MANY - 1 - n, format!("\"{}.50\"", MANY - 1 - n))),
     );
-    assert_eq!(told(&found), ["$ order 1×", "$[0].price type 100000×"]);
+    assert_eq!(told(&found), ["$ order 1×".to_owned(), format!("$[0].price type {MANY}×")]);
     let found = compared(
         "",
         &list(|n| product(n, format!("{n}.5"))),
@@ -50,7 +51,7 @@ fn a_hundred_thousand_elements_in_another_order() {
 }
 
 #[test]
-fn a_hundred_thousand_elements_of_few_values() {
+fn very_many_elements_of_few_values() {
     let found = compared(
         "",
         &list(|n| (scattered(n) % 7 % 2).to_string()),
@@ -61,23 +62,23 @@ fn a_hundred_thousand_elements_of_few_values() {
     let found = compared("", &left, &right);
     assert_eq!(told(&found), ["$ order 1×"]);
     let found = compared("", &left, &format!("[2,{}", &right[1..]));
-    assert_eq!(told(&found), ["$[100000] extra 1×", "$[0] value 1×"]);
+    assert_eq!(told(&found), [format!("$[{MANY}] extra 1×"), "$[0] value 1×".to_owned()]);
 }
 
 #[test]
-fn a_hundred_thousand_elements_of_which_every_tenth_is_gone() {
+fn very_many_elements_of_which_every_tenth_is_gone() {
     let kept: Vec<String> = (0..MANY).filter(|n| n % 10 > 0).map(|n| n.to_string()).collect();
     let found = compared("", &list(|n| n.to_string()), &format!("[{}]", kept.join(",")));
-    assert_eq!(told(&found), ["$[0] missing 10000×"]);
+    assert_eq!(told(&found), [format!("$[0] missing {}×", MANY / 10)]);
 }
 
 #[test]
-fn a_hundred_thousand_elements_without_order() {
+fn very_many_elements_without_order() {
     let rules = r#"arrays = { "$" = "unordered" }"#;
     let found = compared(rules, &list(|n| n.to_string()), &list(|n| (MANY - 1 - n).to_string()));
     assert_eq!(told(&found), [""; 0]);
     let found = compared(rules, &list(|n| n.to_string()), &list(|n| (n + MANY / 2).to_string()));
-    assert_eq!(told(&found), ["$[0] value 50000×"]);
+    assert_eq!(told(&found), [format!("$[0] value {}×", MANY / 2)]);
     // A hash does not tell which numbers are near each other.
     let tolerant = "arrays = { \"$\" = \"unordered\" }\nnumbers = { \"$[*].p\" = 0.1 }";
     let found = compared(
@@ -92,22 +93,22 @@ fn a_hundred_thousand_elements_without_order() {
         &list(|n| format!("{{\"p\":{}.01}}", scattered(n)))
             .replace(&format!("{{\"p\":{}.01}}", MANY / 2), "{}"),
     );
-    assert_eq!(told(&found), ["$[50000].p missing 1×"]);
+    assert_eq!(told(&found), [format!("$[{}].p missing 1×", MANY / 2)]);
 }
 
 #[test]
-fn a_hundred_thousand_elements_by_key() {
+fn very_many_elements_by_key() {
     let rules = r#"arrays = { "$" = "by:id" }"#;
     let element = |id: u32, value: u32| format!("{{\"id\":{id},\"v\":{value}}}");
     let found =
         compared(rules, &list(|n| element(n, n)), &list(|n| element(MANY - 1 - n, MANY - 1 - n + n % 2)));
-    assert_eq!(told(&found), ["$[0].v value 50000×"]);
+    assert_eq!(told(&found), [format!("$[0].v value {}×", MANY / 2)]);
     let found = compared(rules, &list(|n| element(1, n)), &list(|n| element(1, scattered(n))));
     assert_eq!(found.account(), Account::Mismatch);
 }
 
 #[test]
-fn a_hundred_thousand_members_of_other_names() {
+fn very_many_members_of_other_names() {
     let object = |letter: char| {
         let members: Vec<String> = (0..MANY).map(|n| format!("\"{letter}{n}x\":{n}")).collect();
         format!("{{{}}}", members.join(","))
@@ -123,7 +124,7 @@ fn a_hundred_thousand_members_of_other_names() {
 }
 
 #[test]
-fn a_hundred_thousand_members_of_one_name() {
+fn very_many_members_of_one_name() {
     let object = |add: u32| {
         let members: Vec<String> = (0..MANY).map(|n| format!("\"a\":{}", n + add)).collect();
         format!("{{{}}}", members.join(","))
@@ -135,7 +136,7 @@ fn a_hundred_thousand_members_of_one_name() {
 #[test]
 fn many_names_far_down() {
     let deep = |letter: char| {
-        let members: Vec<String> = (0..20_000).map(|n| format!("\"{letter}{n}x\":{n}")).collect();
+        let members: Vec<String> = (0..MANY / 5).map(|n| format!("\"{letter}{n}x\":{n}")).collect();
         format!("{}{{{}}}{}", "{\"a\":".repeat(500), members.join(","), "}".repeat(500))
     };
     for rules in ["", "ignore = [\"$..*.*\"]", "ignore = [\"$..a..a..a..a.*\"]"] {
