@@ -4,6 +4,7 @@
 //! anything, and is not reachable through the public listener: it shares nothing with it.
 
 mod api;
+mod events;
 pub mod evidence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -108,6 +109,7 @@ struct Admin {
     parts: Parts,
     token: TokenFile,
     recent: Recent,
+    events: events::Events,
     started: String,
 }
 
@@ -116,10 +118,11 @@ pub async fn serve(listener: TcpListener, parts: Parts) {
     let admin = Arc::new(Admin {
         token: TokenFile::new(parts.admin),
         recent: Recent::default(),
+        events: events::Events::default(),
         started: crate::live::report::now(),
         parts,
     });
-    tokio::join!(accept(listener, &admin), sample(&admin));
+    tokio::join!(accept(listener, &admin), sample(&admin), events::watch(&admin));
 }
 
 async fn sample(admin: &Admin) {

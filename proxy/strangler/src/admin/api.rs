@@ -8,11 +8,12 @@ use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use strangler_core::routing::Explanation;
 use tokio::time::{Duration, timeout};
 
 use super::reply::{Problem, Reply, json, reply, text};
-use super::{Admin, guard, status};
+use super::{Admin, events, evidence, guard, status};
 use crate::explain::{ExplainRequest, explain};
 use crate::live::compile::WriterChange;
 use crate::live::report::{ReloadReport, Trigger};
@@ -42,6 +43,11 @@ enum Path<'a> {
     Explain,
     Reload,
     History,
+    Report,
+    Differences,
+    Events,
+    /// A new epoch of a slice's evidence.
+    Restart(&'a str),
     /// Named by the interface, answered by a later version.
     Later(&'static str),
     Unknown,
@@ -59,11 +65,11 @@ impl Path<'_> {
             "/api/explain" => Path::Explain,
             "/api/reload" => Path::Reload,
             "/api/history" => Path::History,
-            "/api/differences" => Path::Later("differences between the answers of both sides"),
-            "/api/report" => Path::Later("the report of comparisons"),
+            "/api/differences" => Path::Differences,
+            "/api/report" => Path::Report,
+            "/api/events" => Path::Events,
             "/api/inventory" => Path::Later("the inventory of the monolith's routes"),
             "/api/find" => Path::Later("finding a request by its id"),
-            "/api/events" => Path::Later("the stream of events"),
             _ => path.strip_prefix("/api/slices/").map_or(Path::Unknown, Path::of_slice),
         }
     }
@@ -71,6 +77,7 @@ impl Path<'_> {
     fn of_slice(rest: &str) -> Path<'_> {
         match rest.split_once('/') {
             None if !rest.is_empty() => Path::Slice(rest),
+            Some((slice, "evidence/restart")) if !slice.is_empty() => Path::Restart(slice),
             Some((_, "retreat")) => Path::Later("retreats"),
             Some((_, "resume")) => Path::Later("resuming after a retreat"),
             _ => Path::Unknown,
@@ -79,7 +86,7 @@ impl Path<'_> {
 
     const fn allow(self) -> &'static str {
         match self {
-            Path::Reload => "POST",
+            Path::Reload | Path::Restart(_) => "POST",
             _ => "GET, HEAD",
         }
     }
@@ -118,10 +125,20 @@ async fn try_answer(admin: &Admin, parts: &Parts, body: Incoming) -> Result<Repl
         Path::Health => Ok(text(StatusCode::OK, "ok\n".to_owned())),
         Path::Ready => Ok(ready(admin)),
         Path::Metrics => Ok(metrics(admin)),
-        Path::Status => Ok(json(StatusCode::OK, &status::status(admin))),
-        Path::Slices => Ok(json(StatusCode::OK, &status::slices(admin))),
-        Path::Slice(name) => slice(admin, name),
-        Path::Explain => explained(admin, &query),
+        Path::Status => Ok(json(StatusCode::OK, &status::status(admin, evidence::lines(admin, None).await))),
+        Path::Slices => Ok(json(StatusCode::OK, &status::slices(admin, evidence::lines(admin, None).await))),
+        Path::Slice(name) => slice(admin, name).await,
+        Path::Explain => explained(admin, &query).await,
+        Path::Report => Ok(json(StatusCode::OK, &evidence::report(admin, query.first("slice")).await?)),
+        Path::Differences => {
+            Ok(json(StatusCode::OK, &evidence::differences(admin, query.first("slice")).await?))
+        }
+        Path::Events => Ok(events::stream(admin)),
+        Path::Restart(name) => {
+            let name = percent_decode(name, false);
+            let body = read(body).await?;
+            Ok(json(StatusCode::OK, &evidence::restart(admin, &name, &body).await?))
+        }
         Path::Reload => reload(admin, body).await,
         Path::History => history(admin, &query),
         Path::Later(_) | Path::Unknown => Err(Problem::new(
@@ -148,9 +165,10 @@ fn metrics(admin: &Admin) -> Reply {
     reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body.into())
 }
 
-fn slice(admin: &Admin, name: &str) -> Result<Reply, Problem> {
+async fn slice(admin: &Admin, name: &str) -> Result<Reply, Problem> {
     let name = percent_decode(name, false);
-    status::slice(admin, &name).map(|slice| json(StatusCode::OK, &slice)).ok_or_else(|| {
+    let lines = evidence::lines(admin, Some(&name)).await;
+    status::slice(admin, &name, lines).map(|slice| json(StatusCode::OK, &slice)).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
             format!("there is no slice `{name}`"),
@@ -159,7 +177,7 @@ fn slice(admin: &Admin, name: &str) -> Result<Reply, Problem> {
     })
 }
 
-fn explained(admin: &Admin, query: &Query) -> Result<Reply, Problem> {
+async fn explained(admin: &Admin, query: &Query) -> Result<Reply, Problem> {
     let bad = |error: String| {
         let help = "ask /api/explain?method=GET&url=/products/1&header=name:value";
         Problem::new(StatusCode::BAD_REQUEST, error, help)
@@ -171,10 +189,27 @@ fn explained(admin: &Admin, query: &Query) -> Result<Reply, Problem> {
         .map_err(|why| bad(why.to_string()))?;
     let running = admin.parts.live.pin();
     let explanation = explain(&running.snapshot, &request);
+    drop(running);
+    let evidence = match (&explanation.slice, &explanation.route) {
+        (Some(slice), Some(route)) => evidence::of_route(admin, slice, route).await,
+        _ => Vec::new(),
+    };
     Ok(match query.first("format") {
-        Some("text") => text(StatusCode::OK, explanation.render_text()),
-        _ => json(StatusCode::OK, &explanation),
+        Some("text") => {
+            let evidence: String = evidence.iter().map(|line| format!("evidence: {line}\n")).collect();
+            text(StatusCode::OK, format!("{}{evidence}", explanation.render_text()))
+        }
+        _ => json(StatusCode::OK, &Explained { explanation, evidence }),
     })
+}
+
+/// An explanation, with what has been compared of the route.
+#[derive(Debug, Serialize)]
+struct Explained {
+    #[serde(flatten)]
+    explanation: Explanation,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<String>,
 }
 
 /// The body of `POST /api/reload`; it may be left out.

@@ -1,15 +1,21 @@
 //! Answers of the admin listener: JSON, text, problems.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use serde::Serialize;
 
 /// An answer of the admin listener.
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<ReplyBody>;
+
+/// Whole, or piece by piece as it comes to be.
+pub(super) type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Why a request is not answered, as `{"error": …, "help": …}`.
 #[derive(Debug)]
@@ -70,8 +76,14 @@ pub(super) fn text(status: StatusCode, body: String) -> Reply {
 
 /// An answer of any type, never stored by anyone.
 pub(super) fn reply(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
-    let mut reply = Response::new(Full::new(body));
+    let mut reply = streamed(content_type, Full::new(body).boxed_unsync());
     *reply.status_mut() = status;
+    reply
+}
+
+/// An answer whose body comes piece by piece, never stored by anyone.
+pub(super) fn streamed(content_type: &'static str, body: ReplyBody) -> Reply {
+    let mut reply = Response::new(body);
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -8,6 +8,7 @@ use strangler_core::snapshot::{Route, Slice, Snapshot};
 use strangler_core::words::{Phase, SliceId, Writer};
 
 use super::Admin;
+use super::evidence::EvidenceLine;
 use super::recent::{self, Counts, Tally};
 use crate::live::Running;
 use crate::live::compile;
@@ -93,6 +94,9 @@ pub struct SliceReport {
     pub route_count: usize,
     /// Its share of the traffic.
     pub traffic: TrafficReport,
+    /// What comparisons have shown, where they are expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceLine>,
 }
 
 /// Who answered how many requests since the process started.
@@ -162,7 +166,10 @@ pub struct RouteReport {
     pub place: String,
 }
 
-pub(super) fn status(admin: &Admin) -> StatusReport {
+/// What comparisons have shown, by slice.
+pub(super) type Lines = BTreeMap<String, EvidenceLine>;
+
+pub(super) fn status(admin: &Admin, lines: Lines) -> StatusReport {
     let parts = &admin.parts;
     let running = parts.live.pin();
     let configuration = parts.configuration.report();
@@ -181,7 +188,7 @@ pub(super) fn status(admin: &Admin) -> StatusReport {
             policy: running.snapshot.unmatched.as_str().to_owned(),
             traffic: traffic(&total, ""),
         },
-        slices: slice_reports(&running.snapshot, &total),
+        slices: slice_reports(&running.snapshot, &total, lines),
         copying_stopped: copying_stopped(&parts.telemetry),
         upstreams: upstreams(&running),
         configuration,
@@ -198,12 +205,13 @@ fn copying_stopped(telemetry: &Telemetry) -> Vec<StoppedReport> {
     telemetry.stopped().into_iter().map(report).collect()
 }
 
-pub(super) fn slices(admin: &Admin) -> BTreeMap<&'static str, Vec<SliceReport>> {
+pub(super) fn slices(admin: &Admin, lines: Lines) -> BTreeMap<&'static str, Vec<SliceReport>> {
     let running = admin.parts.live.pin();
-    BTreeMap::from([("slices", slice_reports(&running.snapshot, &recent::tally(&admin.parts.telemetry)))])
+    let total = recent::tally(&admin.parts.telemetry);
+    BTreeMap::from([("slices", slice_reports(&running.snapshot, &total, lines))])
 }
 
-pub(super) fn slice(admin: &Admin, name: &str) -> Option<SliceDetailReport> {
+pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<SliceDetailReport> {
     let running = admin.parts.live.pin();
     let snapshot = &running.snapshot;
     let total = recent::tally(&admin.parts.telemetry);
@@ -212,13 +220,16 @@ pub(super) fn slice(admin: &Admin, name: &str) -> Option<SliceDetailReport> {
     let slice = snapshot.slice(id);
     let routes = snapshot.routes.iter().filter(|route| route.slice == id);
     Some(SliceDetailReport {
-        slice: slice_report(snapshot, slice, routes.clone().count(), &total),
+        slice: SliceReport {
+            evidence: lines.remove(name),
+            ..slice_report(snapshot, slice, routes.clone().count(), &total)
+        },
         routes: routes.map(|route| route_report(route)).collect(),
         except: slice.except.iter().map(|pattern| pattern.text.clone()).collect(),
     })
 }
 
-fn slice_reports(snapshot: &Snapshot, total: &Tally) -> Vec<SliceReport> {
+fn slice_reports(snapshot: &Snapshot, total: &Tally, mut lines: Lines) -> Vec<SliceReport> {
     let mut counts = vec![0_usize; snapshot.slices.len()];
     for route in &snapshot.routes {
         if let Some(count) = counts.get_mut(route.slice.0 as usize) {
@@ -226,7 +237,12 @@ fn slice_reports(snapshot: &Snapshot, total: &Tally) -> Vec<SliceReport> {
         }
     }
     let counted = snapshot.slices.iter().zip(counts);
-    counted.map(|(slice, routes)| slice_report(snapshot, slice, routes, total)).collect()
+    counted
+        .map(|(slice, routes)| SliceReport {
+            evidence: lines.remove(&*slice.name),
+            ..slice_report(snapshot, slice, routes, total)
+        })
+        .collect()
 }
 
 fn slice_report(snapshot: &Snapshot, slice: &Slice, route_count: usize, total: &Tally) -> SliceReport {
@@ -243,6 +259,7 @@ fn slice_report(snapshot: &Snapshot, slice: &Slice, route_count: usize, total: &
         place: format!("{}:{}", slice.place.file, slice.place.line),
         route_count,
         traffic: traffic(total, &slice.name),
+        evidence: None,
     }
 }
 

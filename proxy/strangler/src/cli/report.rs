@@ -6,7 +6,7 @@
 mod github;
 mod junit;
 mod markdown;
-mod page;
+pub(super) mod page;
 mod plain;
 mod selftest;
 #[cfg(test)]

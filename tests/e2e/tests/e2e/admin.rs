@@ -25,15 +25,28 @@ fn every_path_answers_what_it_promises() {
         ("/api/explain", 400, "`url` is missing"),
         ("/api/history", 200, "\"applied\""),
         ("/api/history?limit=x", 400, "`limit`"),
-        ("/api/report", 501, "report"),
-        ("/api/differences?slice=products", 501, "differences"),
+        ("/api/report", 200, "\"nothing was compared"),
+        ("/api/report?slice=products", 200, "products: nothing was compared"),
+        ("/api/report?slice=none", 404, "no slice `none`"),
+        ("/api/differences?slice=products", 200, "\"differences\": []"),
+        ("/api/differences?slice=none", 404, "no slice `none`"),
         ("/api/inventory", 501, "inventory"),
         ("/api/find?id=1", 501, "id"),
-        ("/api/events", 501, "events"),
         ("/api/nothing", 404, "nothing at this path"),
         ("/nothing", 404, "nothing at this path"),
     ] {
         let answer = proxy.admin_get(path);
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        assert!(answer.text().contains(part), "{path}: {}", answer.text());
+    }
+    for (path, body, status, part) in [
+        ("/api/slices/products/evidence/restart", "{\"reason\": \"new data\"}", 200, "\"epoch\": 2"),
+        ("/api/slices/products/evidence/restart", "{\"reason\": \" \"}", 400, "`reason` is empty"),
+        ("/api/slices/products/evidence/restart", "", 400, "the body cannot be read"),
+        ("/api/slices/none/evidence/restart", "{\"reason\": \"x\"}", 404, "no slice `none`"),
+        ("/api/slices//evidence/restart", "{\"reason\": \"x\"}", 404, "nothing at this path"),
+    ] {
+        let answer = post(proxy.admin, path, body.as_bytes());
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
         assert!(answer.text().contains(part), "{path}: {}", answer.text());
     }
@@ -48,6 +61,8 @@ fn methods_that_do_not_fit_are_refused_with_those_that_do() {
     let (_house, proxy) = site.serve();
     for (method, path, allow) in [
         ("GET", "/api/reload", "POST"),
+        ("GET", "/api/slices/products/evidence/restart", "POST"),
+        ("POST", "/api/report", "GET, HEAD"),
         ("DELETE", "/api/reload", "POST"),
         ("POST", "/api/status", "GET, HEAD"),
         ("PUT", "/healthz", "GET, HEAD"),

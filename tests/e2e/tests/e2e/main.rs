@@ -22,6 +22,8 @@ mod pains;
 mod races;
 mod rejected;
 mod reload;
+mod replay;
+mod report;
 mod resources;
 mod shutdown;
 mod start;

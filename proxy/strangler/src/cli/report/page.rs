@@ -10,13 +10,13 @@ const WIDTH_DEFAULT: usize = 80;
 
 /// A text that grows line by line, none wider than the page unless one word is.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(in crate::cli) struct Page {
     width: usize,
     text: String,
 }
 
 impl Page {
-    pub(super) fn new(width: usize) -> Page {
+    pub(in crate::cli) fn new(width: usize) -> Page {
         Page { width: width.clamp(*WIDTHS.start(), *WIDTHS.end()), text: String::new() }
     }
 
@@ -24,7 +24,7 @@ impl Page {
         self.width
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(in crate::cli) fn into_text(self) -> String {
         self.text
     }
 
@@ -41,7 +41,7 @@ impl Page {
     }
 
     /// Words, wrapped; the first line begins with `lead`, the others below its end.
-    pub(super) fn words(&mut self, lead: &str, words: &str) {
+    pub(in crate::cli) fn words(&mut self, lead: &str, words: &str) {
         self.painted(lead, words, str::to_owned);
     }
 

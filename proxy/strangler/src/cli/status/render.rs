@@ -7,7 +7,11 @@ use crate::admin::status::{
     UpstreamReport,
 };
 use crate::cli::output::{Output, plural};
+use crate::cli::report::page::Page;
 use crate::live::report::ConfigurationReport;
+
+/// Columns of a page.
+const WIDTH: usize = 80;
 
 /// Characters of a name that a table shows.
 const NAME_MAX: usize = 20;
@@ -15,6 +19,7 @@ const NAME_MAX: usize = 20;
 pub(super) fn status(report: &StatusReport, output: &Output) -> String {
     let mut text = format!("{}\n\n", output.bold(&report.sentence));
     slices(&mut text, &report.slices, &report.unmatched, output);
+    evidence(&mut text, &report.slices, output);
     copying_stopped(&mut text, &report.copying_stopped, output);
     configuration(&mut text, &report.configuration, output);
     upstreams(&mut text, &report.upstreams, output);
@@ -45,6 +50,7 @@ pub(super) fn slice(report: &SliceDetailReport, output: &Output) -> String {
         ("review by", review(slice)),
         ("written at", slice.place.clone()),
         ("traffic", traffic(&slice.traffic)),
+        ("evidence", slice.evidence.as_ref().map_or("none".to_owned(), |line| line.sentence.clone())),
     ];
     for (name, value) in rows {
         let _infallible = writeln!(text, "  {name:<12}{value}");
@@ -116,6 +122,18 @@ fn copying_stopped(text: &mut String, stopped: &[StoppedReport], output: &Output
         let why = format!("  a copied write was answered {status} without X-Shadow-Mode: rollback");
         let _infallible = writeln!(text, "{}\n{why}", output.alarming(&line));
     }
+}
+
+/// What comparisons have shown: of each slice of which any are expected one sentence.
+fn evidence(text: &mut String, slices: &[SliceReport], output: &Output) {
+    let mut lines = slices.iter().filter_map(|slice| slice.evidence.as_ref()).peekable();
+    if lines.peek().is_none() {
+        return;
+    }
+    let _infallible = writeln!(text, "\n{}", output.bold("EVIDENCE"));
+    let mut page = Page::new(WIDTH);
+    lines.for_each(|line| page.words("  ", &line.sentence));
+    text.push_str(&page.into_text());
 }
 
 fn row(text: &mut String, name: &str, phase: &str, writer: &str, traffic: &TrafficReport) {
@@ -217,6 +235,7 @@ mod tests {
             place: "config/strangler.toml:12".to_owned(),
             route_count: 2,
             traffic: TrafficReport { extracted, extracted_errors: errors, ..TrafficReport::default() },
+            evidence: None,
         }
     }
 
