@@ -17,6 +17,9 @@ use super::reply::Problem as Refusal;
 use crate::live::report::{Trigger, now};
 use crate::store::Entry;
 
+/// How long what is told beside something else is waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Characters of a reason that are kept.
 const REASON_MAX: usize = 500;
 
@@ -88,6 +91,12 @@ pub(super) async fn report(admin: &Admin, only: Option<&str>) -> Result<Report, 
     asked.await.map_err(|_| unavailable())?.map_err(|unknown| no_slice(&unknown))
 }
 
+/// The report as far as it can be had soon: a disk that is full or slow must not keep anybody from asking how the
+/// proxy is.
+async fn soon(admin: &Admin, only: Option<&str>) -> Option<Report> {
+    tokio::time::timeout(PATIENCE, report(admin, only)).await.ok()?.ok()
+}
+
 /// Differences by slice.
 pub(super) async fn differences(
     admin: &Admin,
@@ -106,14 +115,14 @@ pub(super) async fn differences(
 /// One line for each slice of which comparisons are expected. Empty where nobody can be asked: whoever wants to know
 /// how the proxy is must not be kept from it.
 pub(super) async fn lines(admin: &Admin, only: Option<&str>) -> BTreeMap<String, EvidenceLine> {
-    let Ok(report) = report(admin, only).await else { return BTreeMap::new() };
+    let Some(report) = soon(admin, only).await else { return BTreeMap::new() };
     let expected = report.slices.into_iter().filter(|slice| slice.expected);
     expected.map(|slice| (slice.slice.clone(), EvidenceLine::of(slice))).collect()
 }
 
 /// What has been compared of the route and slice that a request would take, in lines for people.
 pub(super) async fn of_route(admin: &Admin, slice: &str, route: &str) -> Vec<String> {
-    let Ok(report) = report(admin, Some(slice)).await else { return Vec::new() };
+    let Some(report) = soon(admin, Some(slice)).await else { return Vec::new() };
     let Some(slice) = report.slices.into_iter().find(|slice| slice.expected) else { return Vec::new() };
     let mut lines = Vec::new();
     if let Some(route) = slice.routes.iter().find(|known| known.route == route) {
