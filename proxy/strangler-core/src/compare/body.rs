@@ -69,7 +69,10 @@ pub(super) fn compare(left: &Body<'_>, right: &Body<'_>, findings: &mut Findings
         _ if left.bytes.is_empty() || right.bytes.is_empty() => Some(one_is_empty(left, right)),
         None => Some(other_type(left, right)),
         Some(Format::Bytes) if mode == CompareMode::Shape => None,
-        Some(Format::Bytes) => Some(bytes(left.bytes, right.bytes)),
+        Some(Format::Bytes) => match (parts(left), parts(right)) {
+            (Some(ours), Some(theirs)) if ours == theirs => None,
+            _ => Some(bytes(left.bytes, right.bytes)),
+        },
         Some(format) => textual(mode, format, left, right).map(Whole::into_difference),
     };
     if let Some(difference) = difference {
@@ -111,6 +114,27 @@ pub(super) fn bytes(left: &[u8], right: &[u8]) -> Difference {
         .showing(Some(described(left).as_bytes()), Some(described(right).as_bytes()))
 }
 
+/// What stands between the boundaries of a multipart body: they are made at random (RFC 2046 §5.1.1).
+fn parts<'a>(body: &Body<'a>) -> Option<Vec<&'a [u8]>> {
+    const LONGEST: usize = 70;
+    let media = body.media.filter(|media| media.essence.starts_with("multipart/"))?;
+    let boundary = media.parameters.get("boundary").filter(|text| (1..=LONGEST).contains(&text.len()))?;
+    let mark = format!("--{boundary}");
+    let mut parts = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while let Some(rest) = body.bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with(mark.as_bytes()) {
+            parts.push(body.bytes.get(start..at)?);
+            at += mark.len();
+            start = at;
+        } else {
+            at += 1;
+        }
+    }
+    parts.push(body.bytes.get(start..)?);
+    Some(parts)
+}
+
 /// The format in which both bodies can be compared, if there is one.
 fn common_format(left: &Body<'_>, right: &Body<'_>) -> Option<Format> {
     let (one, other) = match (left.declared(), right.declared()) {
@@ -150,11 +174,7 @@ fn textual(mode: CompareMode, format: Format, left: &Body<'_>, right: &Body<'_>)
             return Some(whole);
         }
         if one.text == other.text {
-            // Both are unreadable: what stands for their bytes is the same, the bytes are not.
-            let is_unread =
-                one.fits == Fits::No && left.bytes != right.bytes && declared(left) == declared(right);
-            return is_unread
-                .then(|| Whole::new(Kind::BodyValue, one.text.into_owned(), other.text.into_owned()));
+            return None;
         }
         if is_coded_twice(&one.text, &other.text) || is_coded_twice(&other.text, &one.text) {
             return Some(Whole::new(Kind::BodyEncoding, one.text.into_owned(), other.text.into_owned()));

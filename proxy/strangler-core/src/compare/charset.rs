@@ -15,7 +15,8 @@ const PRESCAN_BYTES: usize = 1024;
 /// A body as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text<'a> {
-    /// Without the mark at the beginning; what cannot be read stands as `U+FFFD`.
+    /// Without the mark at the beginning. Bytes that do not fit are read as Latin-1, so that other bytes make
+    /// another text.
     pub(super) text: Cow<'a, str>,
     /// Whether the bytes are what they are said to be.
     pub(super) fits: Fits,
@@ -39,7 +40,7 @@ pub(super) fn text<'a>(body: &'a [u8], declared: Option<&str>, format: Format) -
     if let Some(label) = declared {
         return match named(label) {
             Some(encoding) => decoded(body, encoding),
-            None => Text { text: String::from_utf8_lossy(body), fits: Fits::No },
+            None => misfit(body),
         };
     }
     let inside = match format {
@@ -59,8 +60,14 @@ pub(super) fn text<'a>(body: &'a [u8], declared: Option<&str>, format: Format) -
 }
 
 fn decoded<'a>(body: &'a [u8], encoding: &'static Encoding) -> Text<'a> {
-    let (text, malformed) = encoding.decode_without_bom_handling(body);
-    Text { text, fits: if malformed { Fits::No } else { Fits::Yes } }
+    match encoding.decode_without_bom_handling_and_without_replacement(body) {
+        Some(text) => Text { text, fits: Fits::Yes },
+        None => misfit(body),
+    }
+}
+
+fn misfit(body: &[u8]) -> Text<'_> {
+    Text { text: WINDOWS_1252.decode_without_bom_handling(body).0, fits: Fits::No }
 }
 
 /// `encoding` of an XML declaration.
@@ -129,9 +136,10 @@ mod tests {
     #[test]
     fn bytes_that_are_not_what_they_are_said_to_be_are_told() {
         use Format::{Text, Xml};
-        check(b"\xe9", Some("utf-8"), Text, "\u{fffd}", Fits::No);
+        check(b"\xe9", Some("utf-8"), Text, "é", Fits::No);
+        check(b"\xe8\x81", Some("utf-8"), Text, "è\u{81}", Fits::No);
         check(b"a", Some("klingon"), Text, "a", Fits::No);
-        check(b"<a>\xe9</a>", None, Xml, "<a>\u{fffd}</a>", Fits::No);
+        check(b"<a>\xe9</a>", None, Xml, "<a>é</a>", Fits::No);
         for start in ["<?xml", "<?xml encoding=", "<?xml encoding='", "<?xml encoding='x?>", "<meta charset="]
         {
             text(start.as_bytes(), None, Xml);

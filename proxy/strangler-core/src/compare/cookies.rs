@@ -86,7 +86,7 @@ impl Moments {
 fn cookies(fields: &Fields<'_>) -> BTreeMap<Identity, Vec<Cookie>> {
     let mut cookies: BTreeMap<Identity, Vec<Cookie>> = BTreeMap::new();
     for line in fields.lines("set-cookie") {
-        let (identity, cookie) = parse(&String::from_utf8_lossy(line.value()));
+        let (identity, cookie) = parse(&line.text());
         cookies.entry(identity).or_default().push(cookie);
     }
     cookies

@@ -2,6 +2,7 @@
 //!
 //! Names are without case. Refuses to know what a header means: see `headers` and `cookies`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// The header fields of one reply, sorted by name, the lines of one name in the order received.
@@ -64,18 +65,25 @@ impl Field<'_> {
     pub(super) fn value(&self) -> &[u8] {
         self.value
     }
+
+    /// The value as text. What is no UTF-8 is spelt in escapes: other bytes make another text.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        match std::str::from_utf8(self.value) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(self.value.escape_ascii().to_string()),
+        }
+    }
 }
 
 /// The value of these lines of one name; `None`: there are none.
 pub(super) fn joined(lines: &[Field<'_>]) -> Option<String> {
-    match lines {
-        [] => None,
-        [one] => Some(String::from_utf8_lossy(one.value).into_owned()),
-        several => {
-            let values: Vec<&[u8]> = several.iter().map(|field| field.value).collect();
-            Some(String::from_utf8_lossy(&values.join(&b", "[..])).into_owned())
-        }
+    let (first, more) = lines.split_first()?;
+    let mut value = first.text().into_owned();
+    for line in more {
+        value.push_str(", ");
+        value.push_str(&line.text());
     }
+    Some(value)
 }
 
 /// Whether the values of these lines are the same bytes.

@@ -9,18 +9,18 @@ use crate::snapshot::compare::CompareMode;
 /// What two forms (`application/x-www-form-urlencoded`) differ in.
 pub(super) fn difference(mode: CompareMode, left: &str, right: &str) -> Option<Whole> {
     let (ours, theirs) = (fields(left), fields(right));
-    let lacks = |one: &BTreeMap<String, Vec<String>>, other: &BTreeMap<String, Vec<String>>| {
-        let is_lacking = |(name, values): &(&String, &Vec<String>)| {
+    let lacks = |one: &BTreeMap<Vec<u8>, Vec<Vec<u8>>>, other: &BTreeMap<Vec<u8>, Vec<Vec<u8>>>| {
+        let is_lacking = |(name, values): &(&Vec<u8>, &Vec<Vec<u8>>)| {
             let there = other.get(*name).map_or(0, Vec::len);
             there == 0 || (mode == CompareMode::Full && there < values.len())
         };
         one.iter().find(is_lacking).map(|(name, _)| name.clone())
     };
     if let Some(name) = lacks(&ours, &theirs) {
-        return Some(Whole::new(Kind::BodyMissing, format!("field {name}"), String::new()));
+        return Some(Whole::new(Kind::BodyMissing, named(&name), String::new()));
     }
     if let Some(name) = lacks(&theirs, &ours) {
-        return Some(Whole::new(Kind::BodyExtra, String::new(), format!("field {name}")));
+        return Some(Whole::new(Kind::BodyExtra, String::new(), named(&name)));
     }
     if mode == CompareMode::Shape {
         return None;
@@ -28,15 +28,21 @@ pub(super) fn difference(mode: CompareMode, left: &str, right: &str) -> Option<W
     let (name, one) = ours.iter().find(|(name, values)| theirs.get(*name) != Some(values))?;
     let other = theirs.get(name)?;
     let (one, other) = one.iter().zip(other).find(|(one, other)| one != other)?;
-    let (kind, relation) = value::texts(one.as_bytes(), other.as_bytes())?;
-    let mut whole = Whole::new(kind, format!("{name}={one}"), format!("{name}={other}"));
+    let (kind, relation) = value::texts(one, other)?;
+    let shown =
+        |value: &[u8]| format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+    let mut whole = Whole::new(kind, shown(one), shown(other));
     whole.relation = relation;
     Some(whole)
 }
 
+fn named(name: &[u8]) -> String {
+    format!("field {}", String::from_utf8_lossy(name))
+}
+
 /// The values of each name, sorted.
-fn fields(text: &str) -> BTreeMap<String, Vec<String>> {
-    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn fields(text: &str) -> BTreeMap<Vec<u8>, Vec<Vec<u8>>> {
+    let mut fields: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
     for pair in text.trim_ascii().split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         fields.entry(decoded(name)).or_default().push(decoded(value));
@@ -46,7 +52,7 @@ fn fields(text: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Without percent-encoding, and with a blank for each plus (URL Standard §5.1).
-fn decoded(text: &str) -> String {
+fn decoded(text: &str) -> Vec<u8> {
     let digit =
         |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
     let bytes = text.as_bytes();
@@ -63,7 +69,7 @@ fn decoded(text: &str) -> String {
         }
         at += 1;
     }
-    String::from_utf8_lossy(&decoded).into_owned()
+    decoded
 }
 
 #[cfg(test)]
@@ -88,6 +94,7 @@ mod tests {
         check("a=1&b=2", "a=1", Some(Kind::BodyMissing));
         check("a=1", "a=1&b=2", Some(Kind::BodyExtra));
         check("a=%", "a=%2", Some(Kind::BodyValue));
+        check("a=%FF", "a=%FE", Some(Kind::BodyValue));
     }
 
     #[test]

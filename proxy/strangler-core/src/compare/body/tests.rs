@@ -27,6 +27,23 @@ fn every_media_type_is_compared_somehow() {
 }
 
 #[test]
+fn the_boundary_of_a_multipart_is_made_at_random() {
+    let of = |boundary: &str, part: &str| {
+        let body = format!("--{boundary}\r\n\r\n{part}\r\n--{boundary}--\r\n");
+        reply(&format!("200\nContent-Type: multipart/mixed; boundary={boundary}\n\n{body}"))
+    };
+    check(&of("x1", "a"), &of("y22", "a"), &[]);
+    check(&of("x1", "a"), &of("y22", "b"), &["$ body.value"]);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_not_taken_for_one_another() {
+    let head = "200\nContent-Type: text/html; charset=utf-8";
+    check(&with_body(head, b"<p>\xe9"), &with_body(head, b"<p>\xe8<!-- -->"), &["$ body.value"]);
+    check(&with_body(head, b"<p>\xe9"), &with_body(head, b"<p>\xe9<!-- -->"), &[]);
+}
+
+#[test]
 fn json_is_compared_structurally_whatever_its_type_is_called() {
     for media in ["application/json", "application/json; charset=latin1", "application/hal+json", "text/json"]
     {

@@ -24,6 +24,18 @@ fn the_case_of_names_and_the_order_of_lines_are_no_difference() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_not_taken_for_one_another() {
+    let of = |name: &str, value: &[u8]| {
+        let mut reply = reply("200");
+        reply.headers.push((name.into(), value.into()));
+        reply
+    };
+    check(&of("X-A", b"\xe9"), &of("X-A", b"\xe8"), &["header:x-a header.value"]);
+    check(&of("Vary", b"\xe9"), &of("Vary", b"\xe8"), &["header:vary header.value"]);
+    check(&of("Set-Cookie", b"a=\xe9"), &of("Set-Cookie", b"a=\xe8"), &["cookie:a cookie.value"]);
+}
+
+#[test]
 fn some_headers_are_never_compared() {
     for name in [
         "Date",
