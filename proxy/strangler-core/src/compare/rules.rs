@@ -140,3 +140,105 @@ impl Progress {
         self.0 == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Rule, Verdict, verdict};
+    use crate::compare::fixture::{TODAY, rules};
+    use crate::compare::{Kind, Path, Signature};
+
+    /// What a rule says of differences, each a path, a kind and whether it is hidden.
+    fn check(text: &str, cases: &[(&str, &str, bool)]) {
+        let rules = rules(text);
+        let signature: Signature = "00000001".parse().unwrap();
+        for (path, kind, hidden) in cases {
+            let (path, kind) = (path.parse::<Path>().unwrap(), Kind::named(kind).unwrap());
+            let found = verdict(&rules, TODAY, &path, kind, signature);
+            assert_eq!(!found.counts(), *hidden, "{text}: {path} {kind}");
+        }
+    }
+
+    #[test]
+    fn ignore_hides_a_header_and_of_a_cookie_only_its_value() {
+        check(
+            r#"ignore = ["header:X-Runtime", "cookie:session"]"#,
+            &[
+                ("header:x-runtime", "header.value", true),
+                ("header:x-runtime", "header.missing", true),
+                ("header:x-runtime", "header.extra", true),
+                ("header:x-runtimes", "header.value", false),
+                ("cookie:session", "cookie.value", true),
+                ("cookie:session", "cookie.attribute", false),
+                ("cookie:session", "cookie.missing", false),
+                ("cookie:Session", "cookie.value", false),
+                ("status", "status", false),
+                ("$", "body.value", false),
+            ],
+        );
+        check(
+            r#"ignore = ["$"]"#,
+            &[
+                ("$", "body.value", true),
+                ("$", "body.truncated", true),
+                ("$.a[3].b", "body.type", true),
+                ("status", "status", false),
+                ("transport", "transport", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn accept_takes_a_path_and_a_kind_in_full_or_its_last_word() {
+        let accept = |what: &str| format!("accept = [{{ {what}, why = \"w\", until = 2026-01-15 }}]");
+        check(&accept(r#"path = "status""#), &[("status", "status", true), ("$", "body.value", false)]);
+        check(
+            &accept(r#"path = "header:location", kind = "value""#),
+            &[("header:location", "header.value", true), ("header:location", "header.missing", false)],
+        );
+        check(
+            &accept(r#"path = "cookie:session", kind = "attribute""#),
+            &[("cookie:session", "cookie.attribute", true), ("cookie:session", "cookie.value", false)],
+        );
+        check(
+            &accept(r#"path = "cookie:session""#),
+            &[("cookie:session", "cookie.attribute", true), ("cookie:session", "cookie.missing", true)],
+        );
+        check(
+            &accept(r#"path = "$.items[*].rating", kind = "body.value""#),
+            &[
+                ("$.items[3].rating", "body.value", true),
+                ("$.items[*].rating", "body.value", true),
+                ("$.items[3].rating.stars", "body.value", true),
+                ("$.items[3].rating", "body.type", false),
+                ("$.items[3]", "body.value", false),
+            ],
+        );
+        check(&accept(r#"signature = "00000001""#), &[("$.anything", "body.value", true)]);
+        check(&accept(r#"signature = "00000002""#), &[("$.anything", "body.value", false)]);
+    }
+
+    #[test]
+    fn a_recorded_path_without_indices_is_judged_alike_unless_a_rule_names_an_index() {
+        check(
+            r#"ignore = ["$.items[*].id", "$..at", "$.rows[0]"]"#,
+            &[
+                ("$.items[*].id", "body.value", true),
+                ("$.items[*].x[*].at", "body.value", true),
+                ("$.rows[0]", "body.value", true),
+                ("$.rows[*]", "body.value", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn of_several_rules_the_first_is_named() {
+        let rules = rules(
+            r#"ignore = ["$.b", "$.a", "$..a"]
+            accept = [{ path = "$.a", why = "w", until = 2027-01-01 }]"#,
+        );
+        let path = "$.a".parse().unwrap();
+        let signature = "00000001".parse().unwrap();
+        let found = verdict(&rules, TODAY, &path, Kind::BodyValue, signature);
+        assert_eq!(found, Verdict::Hidden(Rule::Ignore(1)));
+    }
+}
