@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::message::{self, Ending, Framing};
-use crate::stage::{Act, Side, Stage};
+use crate::stage::{Act, Rests, Side, Stage};
 use crate::wire::{Ended, Fault, Wire, show};
 
 /// How the target of a fence begins.
@@ -123,6 +123,7 @@ fn serve(mut wire: Wire, stage: &Stage, side: Side, connection: usize) {
 }
 
 fn one_request(wire: &mut Wire, stage: &Stage, side: Side, connection: usize) -> Next {
+    stage.rests(connection, if wire.unread().is_empty() { Rests::Yes } else { Rests::No });
     let message = match message::request_head(wire) {
         Ok(message) => message,
         Err(Fault::Ended(_)) if wire.unread().is_empty() => return Next::Close,
@@ -134,6 +135,7 @@ fn one_request(wire: &mut Wire, stage: &Stage, side: Side, connection: usize) ->
             return Next::Close;
         }
     };
+    stage.rests(connection, Rests::No);
     let framing = message.framing;
     if message.target().starts_with(FENCE.as_bytes()) {
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", message.target().len());

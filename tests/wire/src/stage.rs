@@ -45,6 +45,15 @@ pub enum Act {
     Reset,
 }
 
+/// Whether nothing is begun on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rests {
+    /// The next request has not begun.
+    Yes,
+    /// A request is being served.
+    No,
+}
+
 /// What is to happen on the origins' side during one case.
 #[derive(Debug, Clone, Default)]
 pub struct Script {
@@ -111,6 +120,8 @@ struct State {
     over: bool,
     log: Log,
     live: HashMap<usize, TcpStream>,
+    /// Those of the live ones on which a request's first byte is waited for.
+    resting: HashSet<usize>,
 }
 
 /// The meeting place of one case's parties.
@@ -166,9 +177,11 @@ impl Stage {
     pub fn end(&self, patience: Duration) -> Log {
         self.change(|state| {
             state.over = true;
-            for stream in state.live.values() {
-                // Reading goes on up to the proxy's own end: what it had already sent must be seen.
-                drop(stream.shutdown(Shutdown::Write));
+            for (connection, stream) in &state.live {
+                // Reading goes on up to the proxy's own end: what it had already sent must be seen. Where it
+                // has begun nothing, nothing will come: a proxy need not notice at once that it was closed.
+                let resting = state.resting.contains(connection);
+                drop(stream.shutdown(if resting { Shutdown::Both } else { Shutdown::Write }));
             }
         });
         if !self.wait(patience, |state| state.live.is_empty()) {
@@ -222,10 +235,19 @@ impl Stage {
         })
     }
 
+    /// A request's first byte is waited for on a connection, or has come.
+    pub(crate) fn rests(&self, connection: usize, rests: Rests) {
+        self.change(|state| match rests {
+            Rests::Yes => state.resting.insert(connection),
+            Rests::No => state.resting.remove(&connection),
+        });
+    }
+
     /// A connection is done with.
     pub(crate) fn gone(&self, connection: usize, received: &[u8], ended: Option<Ended>) {
         self.change(|state| {
             state.live.remove(&connection);
+            state.resting.remove(&connection);
             if let Some(held) = state.log.connections.get_mut(connection) {
                 received.clone_into(&mut held.received);
                 held.ended = ended;

@@ -105,7 +105,15 @@ fn pipelines_that_end() -> Vec<Case> {
                     .or_silence(),
             )
             .want(passes(request().target("/first")).any_end().or_silence())
-            .want(gets(answer(&[200])).any_end().or_silence().sees(request().maybe_cut())),
+            .want(gets(answer(&[200]).maybe_cut()).any_end().or_silence().sees(request().maybe_cut()))
+            .want(
+                gets(answer(&[200]))
+                    .then(answer(&[200]).maybe_cut())
+                    .any_end()
+                    .or_silence()
+                    .sees(request())
+                    .sees(request().maybe_cut()),
+            ),
         Case::new(&PLAIN, "behind an answer that is cut no pipelined request is answered")
             .send(format!("{first}{second}"))
             .replies_and_closes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")

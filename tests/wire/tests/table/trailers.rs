@@ -85,6 +85,7 @@ fn down() -> Vec<Case> {
         Case::new(&PLAIN, "an answer whose trailers are cut is cut")
             .send(get("/a", ""))
             .until("hello")
+            .as_written()
             .does(Do::Open("seen"))
             .legacy(vec![
                 Act::Body,
