@@ -27,7 +27,7 @@ pub(super) fn normalise(tree: &mut Tree, dialect: Dialect) {
             if !keeps {
                 blanks(tree, id, dialect);
             }
-            attributes(tree, id, dialect);
+            attributes(tree, id);
             hide_token_text(tree, id);
         }
     }
@@ -190,7 +190,7 @@ fn is_token(name: &str) -> bool {
     ["csrf", "xsrf", "token", "nonce"].iter().any(|word| lower.contains(word))
 }
 
-fn attributes(tree: &mut Tree, id: NodeId, dialect: Dialect) {
+fn attributes(tree: &mut Tree, id: NodeId) {
     let Some(Label::Element { attributes, .. }) = tree.label_mut(id) else { return };
     attributes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     // What the element holds is named by these.
@@ -212,7 +212,7 @@ fn attributes(tree: &mut Tree, id: NodeId, dialect: Dialect) {
             *value = TOKEN.into();
         } else if is_policy && is_value {
             *value = super::super::headers::policy(value).into();
-        } else if dialect == Dialect::Html && **name == *"class" {
+        } else if **name == *"class" {
             let mut classes: Vec<&str> = value.split_ascii_whitespace().collect();
             classes.sort_unstable();
             classes.dedup();

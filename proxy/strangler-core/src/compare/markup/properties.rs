@@ -43,7 +43,7 @@ enum Style {
     Otherwise,
 }
 
-fn write(piece: &Piece, style: Style, classes_are_sets: bool, random: &mut Rng, out: &mut String) {
+fn write(piece: &Piece, style: Style, random: &mut Rng, out: &mut String) {
     match piece {
         Piece::Text(text) => {
             if matches!(style, Style::Otherwise) && random.bool() {
@@ -58,7 +58,7 @@ fn write(piece: &Piece, style: Style, classes_are_sets: bool, random: &mut Rng, 
             if matches!(style, Style::Otherwise) {
                 random.shuffle(&mut attributes);
                 for (name, value) in &mut attributes {
-                    if name == "class" && classes_are_sets {
+                    if name == "class" {
                         let mut classes: Vec<&str> = value.split(' ').collect();
                         random.shuffle(&mut classes);
                         *value = classes.join("  ");
@@ -71,7 +71,7 @@ fn write(piece: &Piece, style: Style, classes_are_sets: bool, random: &mut Rng, 
                 out.push_str(&format!(" {name}={quote}{value}{quote}"));
             }
             out.push('>');
-            children.iter().for_each(|child| write(child, style, classes_are_sets, random, out));
+            children.iter().for_each(|child| write(child, style, random, out));
             out.push_str(&format!("</{name}>"));
         }
     }
@@ -94,21 +94,21 @@ fn a_document_spelt_otherwise_is_the_same_and_changed_anywhere_it_is_not() {
         let mut random = Rng::with_seed(seed);
         let mut document =
             Piece::Element { name: "div", attributes: Vec::new(), children: vec![element(&mut random, 4)] };
-        let mut written = |document: &Piece, style, classes| {
+        let mut written = |document: &Piece, style| {
             let mut text = String::new();
-            write(document, style, classes, &mut random, &mut text);
+            write(document, style, &mut random, &mut text);
             text
         };
-        let plain = written(&document, Style::Plain, true);
-        let otherwise = written(&document, Style::Otherwise, true);
+        let plain = written(&document, Style::Plain);
+        let otherwise = written(&document, Style::Otherwise);
         assert_eq!(html(CompareMode::Full, &plain, &otherwise), None, "{seed}: {plain}\n{otherwise}");
-        let otherwise = written(&document, Style::Otherwise, false);
+        let otherwise = written(&document, Style::Otherwise);
         assert_eq!(xml(CompareMode::Full, &plain, &otherwise), None, "{seed}: {plain}\n{otherwise}");
         let mut places = Vec::new();
         values(&mut document, &mut places);
         let at = Rng::with_seed(seed).usize(..places.len());
         places[at].push('x');
-        let changed = written(&document, Style::Otherwise, true);
+        let changed = written(&document, Style::Otherwise);
         assert!(html(CompareMode::Full, &plain, &changed).is_some(), "{seed}: {plain}\n{changed}");
         assert!(xml(CompareMode::Full, &plain, &changed).is_some(), "{seed}: {plain}\n{changed}");
         assert_eq!(html(CompareMode::Shape, &plain, &changed), None, "{seed}: {plain}\n{changed}");
