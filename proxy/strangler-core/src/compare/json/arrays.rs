@@ -81,12 +81,16 @@ impl Walk<'_, '_, '_> {
     /// The task of an element.
     fn at(&mut self, task: Task, index: usize) -> Task {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let trail = self.trails.element(task.trail, index);
+        let trail = self.to_element(task.trail, index);
         Task { trail, place: self.places.element(task.place, index), ..task }
     }
 
     /// In order: what is equal first, then what lies between equal ones by position.
     fn ordered(&mut self, task: Task, elements: &Elements) -> (Pairs, Open) {
+        let equal = |half: &Half<'_>, ids: &[Id]| -> Vec<u64> {
+            let hash = |id: &Id| half.hashes.equal_in_array(half.document, &self.places, *id);
+            ids.iter().map(hash).collect()
+        };
         let (left, right) = (equal(&self.left, &elements.left), equal(&self.right, &elements.right));
         let ends = left.iter().zip(&right).take_while(|(one, other)| one == other).count();
         let shorter = left.len().min(right.len());
@@ -181,7 +185,7 @@ impl Walk<'_, '_, '_> {
                 let key = |at: &usize| {
                     let id = *ids.get(*at)?;
                     let exact = if exact { half.hashes.exact(id) } else { 0 };
-                    Some((*at, (equal_in_array(half, id), exact)))
+                    Some((*at, (half.hashes.equal_in_array(half.document, &self.places, id), exact)))
                 };
                 open.iter().filter_map(key).collect()
             };
@@ -274,13 +278,4 @@ impl Walk<'_, '_, '_> {
 enum Side {
     Left,
     Right,
-}
-
-/// Hashes under the rules of elements. Where a number may be off it counts with its value.
-fn equal(half: &Half<'_>, ids: &[Id]) -> Vec<u64> {
-    ids.iter().map(|id| equal_in_array(half, *id)).collect()
-}
-
-fn equal_in_array(half: &Half<'_>, id: Id) -> u64 {
-    half.hashes.equal_in_array(half.document, id)
 }

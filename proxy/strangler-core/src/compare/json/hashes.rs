@@ -70,9 +70,15 @@ impl Hashes {
     }
 
     /// The same of an element of an array: there a number counts with its value even where it may be off, or
-    /// every element would be everyone's counterpart.
-    pub(super) fn equal_in_array(&self, document: &Document<'_>, id: Id) -> u64 {
-        if document.what(id) == Type::Number { number(document.text(id)) } else { self.equal(id) }
+    /// every element would be everyone's counterpart. Elements that may be hidden are all alike.
+    pub(super) fn equal_in_array(&self, document: &Document<'_>, places: &Places<'_>, id: Id) -> u64 {
+        if places.here(self.place(id)).loose {
+            ABSENT
+        } else if document.what(id) == Type::Number {
+            number(document.text(id))
+        } else {
+            self.equal(id)
+        }
     }
 
     /// Two values of different hashes do not agree under the rules.
@@ -91,8 +97,7 @@ impl Hashes {
         let (mut exact, mut equal) = (Type::Array as u64, Type::Array as u64);
         for child in document.children(id) {
             exact = chain(exact, self.exact(child));
-            let here = places.here(self.place(child));
-            let child_equal = if here.loose { ABSENT } else { self.equal_in_array(document, child) };
+            let child_equal = self.equal_in_array(document, places, child);
             equal =
                 if in_order { chain(equal, child_equal) } else { equal.wrapping_add(chain(1, child_equal)) };
         }

@@ -381,6 +381,26 @@ fn what_is_ignored_has_no_part_in_finding_counterparts() {
 }
 
 #[test]
+fn elements_that_are_all_ignored_are_in_no_order() {
+    let value = "$.t[0] value integer→integer";
+    for rules in [r#"ignore = ["$.t[*]"]"#, "ignore = [\"$.t[*]\"]\narrays = { \"$.t\" = \"unordered\" }"] {
+        check_hidden(rules, r#"{"t":[1,2]}"#, r#"{"t":[4,3]}"#, &[], &[value]);
+    }
+    let rules = r#"ignore = ["$.t[*]"]"#;
+    check_hidden(rules, r#"{"t":[1,2]}"#, r#"{"t":[2,1]}"#, &[], &[value]);
+    check_hidden(rules, r#"{"t":[1,2]}"#, r#"{"t":[1]}"#, &[], &["$.t[1] missing integer→absent"]);
+    check_hidden(r#"ignore = ["$[0]"]"#, r#"["x",1,2]"#, r#"["y",1,2]"#, &[], &["$[0] value string→string"]);
+    // Below the array something else is.
+    check_hidden(
+        rules,
+        r#"{"t":[1],"u":[1,2]}"#,
+        r#"{"t":[1],"u":[2,1]}"#,
+        &["$.u order array→array (permutation)"],
+        &[],
+    );
+}
+
+#[test]
 fn accept_hides_what_it_names_until_its_day() {
     let accept = |what: &str, until: &str| format!("accept = [{{ {what}, why = \"w\", until = {until} }}]");
     let value = "$.a value integer→integer";
