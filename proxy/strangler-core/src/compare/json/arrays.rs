@@ -81,7 +81,7 @@ impl Walk<'_, '_, '_> {
     /// The task of an element.
     fn at(&mut self, task: Task, index: usize) -> Task {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let trail = self.to_element(task.trail, index);
+        let trail = self.trail_of_element(task.trail, index);
         Task { trail, place: self.places.element(task.place, index), ..task }
     }
 

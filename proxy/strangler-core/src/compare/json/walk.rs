@@ -211,12 +211,12 @@ impl<'a, 'f, 'r> Walk<'a, 'f, 'r> {
     }
 
     /// The path of a member; nobody is told it while only a question is asked.
-    fn to_member(&mut self, from: Trail, key: &[u8]) -> Trail {
+    fn trail_of_member(&mut self, from: Trail, key: &[u8]) -> Trail {
         if matches!(self.outcome, Outcome::Told) { self.trails.member(from, key) } else { from }
     }
 
     /// The path of an element.
-    pub(super) fn to_element(&mut self, from: Trail, index: u32) -> Trail {
+    pub(super) fn trail_of_element(&mut self, from: Trail, index: u32) -> Trail {
         if matches!(self.outcome, Outcome::Told) { self.trails.element(from, index) } else { from }
     }
 
@@ -251,7 +251,7 @@ impl<'a, 'f, 'r> Walk<'a, 'f, 'r> {
                 let side = if left.is_empty() { self.right.document } else { self.left.document };
                 side.what(id) == Type::Null
             });
-            let trail = self.to_member(task.trail, key);
+            let trail = self.trail_of_member(task.trail, key);
             let task = Task { trail, place, ..task };
             let (kind, relation) = match (null, left.is_empty()) {
                 (true, _) => (Kind::BodyNullVsAbsent, Some(Relation::NullAbsent)),
@@ -265,7 +265,7 @@ impl<'a, 'f, 'r> Walk<'a, 'f, 'r> {
         if left.len() != right.len() || left.iter().zip(right).rev().skip(1).any(differs) {
             // Readers take the last of several; which one differs is not worth two differences at one path.
             let last_differs = left.len() == right.len() && differs((last, other));
-            let trail = self.to_member(task.trail, key);
+            let trail = self.trail_of_member(task.trail, key);
             if last_differs {
                 self.hold(*last, *other, trail, place);
             } else {
@@ -273,7 +273,7 @@ impl<'a, 'f, 'r> Walk<'a, 'f, 'r> {
                 self.tell(task, Some(*last), Some(*other), Kind::BodyDuplicate, None);
             }
         } else if differs((last, other)) {
-            let trail = self.to_member(task.trail, key);
+            let trail = self.trail_of_member(task.trail, key);
             self.hold(*last, *other, trail, place);
         }
     }
