@@ -8,12 +8,13 @@
 //! |---|---|
 //! | `price-as-text` | `"19.90"` where the monolith says `19.9` |
 //! | `other-order` | the same products of a list, by name where the monolith sorts by id |
-//! | `moving-stock` | product 5 has a piece less every seventh time it is shown and has it back the next time: the race |
+//! | `moving-stock` | product 5 has a piece less every seventh time it is shown, and never twice for the same question: the race |
 //! | `generated-at` | `generated_at` is the time of the answer, as the monolith's: noise. Off: always the same |
 //! | `lower-case-headers` | `x-total-count` for `X-Total-Count`: no difference to HTTP |
 //!
 //! Switches and faults: `--without NAME`, `GET/POST /_faults`, see [`chassis::faults`].
 
+mod race;
 mod routes;
 mod store;
 
@@ -43,8 +44,7 @@ pub const GENERATED_AT: Difference =
 /// The product whose stock moves: the one that is made to order and bought all the time.
 pub const RESERVED_PRODUCT: i64 = 5;
 
-/// Every how many times it does. Often enough to be seen, and seldom enough for somebody who asks again at once to
-/// see it gone, even while others ask as well.
+/// Every how many times it does.
 pub const RESERVED_EVERY: u64 = 7;
 
 /// What this service is.
