@@ -117,6 +117,7 @@ pub(super) fn bytes(left: &[u8], right: &[u8]) -> Difference {
 /// What stands between the boundaries of a multipart body: they are made at random (RFC 2046 §5.1.1).
 fn parts<'a>(body: &Body<'a>) -> Option<Vec<&'a [u8]>> {
     const LONGEST: usize = 70;
+    const MOST_PARTS: usize = 10_000;
     let media = body.media.filter(|media| media.essence.starts_with("multipart/"))?;
     let boundary = media.parameters.get("boundary").filter(|text| (1..=LONGEST).contains(&text.len()))?;
     let mark = format!("--{boundary}");
@@ -125,6 +126,9 @@ fn parts<'a>(body: &Body<'a>) -> Option<Vec<&'a [u8]>> {
     while let Some(rest) = body.bytes.get(at..).filter(|rest| !rest.is_empty()) {
         if rest.starts_with(mark.as_bytes()) {
             parts.push(body.bytes.get(start..at)?);
+            if parts.len() > MOST_PARTS {
+                return None;
+            }
             at += mark.len();
             start = at;
         } else {

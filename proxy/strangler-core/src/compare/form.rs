@@ -3,11 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::body::Whole;
-use super::{Kind, value};
+use super::{Kind, text, value};
 use crate::snapshot::compare::CompareMode;
+
+/// Beyond this it is no form, and is compared as text.
+const MOST_PAIRS: usize = 100_000;
 
 /// What two forms (`application/x-www-form-urlencoded`) differ in.
 pub(super) fn difference(mode: CompareMode, left: &str, right: &str) -> Option<Whole> {
+    let pairs = |text: &str| text.bytes().filter(|b| *b == b'&').count();
+    if pairs(left).max(pairs(right)) > MOST_PAIRS {
+        return text::difference(mode, left, right);
+    }
     let (ours, theirs) = (fields(left), fields(right));
     let lacks = |one: &BTreeMap<Vec<u8>, Vec<Vec<u8>>>, other: &BTreeMap<Vec<u8>, Vec<Vec<u8>>>| {
         let is_lacking = |(name, values): &(&Vec<u8>, &Vec<Vec<u8>>)| {

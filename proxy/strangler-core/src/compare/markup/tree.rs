@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::NoTree;
 
 /// How many nodes and attributes a tree has at most.
-const MOST_PARTS: usize = 400_000;
+const MOST_PARTS: usize = 200_000;
 
 /// A node, by its place in document order: a parent comes before its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
