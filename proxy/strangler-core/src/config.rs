@@ -12,6 +12,7 @@ pub mod code;
 mod defaults;
 pub mod diagnostic;
 mod document;
+mod excerpt;
 mod expand;
 mod load;
 mod net;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Severity};
+pub use excerpt::excerpt;
 pub use resolved::Resolved;
 
 use crate::snapshot::{Server, Snapshot};

@@ -18,6 +18,18 @@ pub struct Decimal {
     exponent: i64,
 }
 
+/// Digits and exponent, such as `25e-2`: read again, it is the same number.
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.negative { "-" } else { "" })?;
+        for digit in &self.digits {
+            write!(f, "{digit}")?;
+        }
+        let nothing = if self.digits.is_empty() { "0" } else { "" };
+        write!(f, "{nothing}e{}", self.exponent)
+    }
+}
+
 impl Decimal {
     /// Reads a number: an optional minus, digits, optionally a fraction and an exponent, as in JSON (RFC 8259
     /// section 6), but zeros may lead. `None`: it is not a number, or its exponent has more than 15 digits.

@@ -10,13 +10,15 @@ pub mod evidence;
 pub(crate) mod fuzzing;
 mod guard;
 mod recent;
+mod record;
 mod reply;
 pub mod status;
 mod token;
+pub mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -43,6 +45,9 @@ const CONNECTION_LIFE: Duration = Duration::from_secs(300);
 
 /// What is being answered when a connection's life ends may take so long.
 const LAST_ANSWER: Duration = Duration::from_secs(60);
+
+/// A recording is no longer than this.
+const STREAM_LIFE: Duration = Duration::from_secs(25 * 3600);
 
 /// Bytes of a request head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -148,9 +153,16 @@ async fn accept(listener: TcpListener, admin: &Arc<Admin>) {
         };
         let admin = Arc::clone(admin);
         tokio::spawn(async move {
+            let is_streaming = Arc::new(AtomicBool::new(false));
+            let streams = Arc::clone(&is_streaming);
             let service = service_fn(move |request| {
-                let admin = Arc::clone(&admin);
-                async move { Ok::<_, std::convert::Infallible>(api::answer(&admin, request).await) }
+                let (admin, streams) = (Arc::clone(&admin), Arc::clone(&streams));
+                async move {
+                    let reply = api::answer(&admin, request).await;
+                    let is_long = reply.extensions().get::<record::LongLived>().is_some();
+                    streams.store(is_long, Ordering::Relaxed);
+                    Ok::<_, std::convert::Infallible>(reply)
+                }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -162,7 +174,9 @@ async fn accept(listener: TcpListener, admin: &Arc<Admin>) {
                 ended = connection.as_mut() => ended,
                 () = tokio::time::sleep(CONNECTION_LIFE) => {
                     connection.as_mut().graceful_shutdown();
-                    tokio::time::timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+                    // What is streamed says itself when it ends, and there are only so many of them.
+                    let limit = if is_streaming.load(Ordering::Relaxed) { STREAM_LIFE } else { LAST_ANSWER };
+                    tokio::time::timeout(limit, connection).await.unwrap_or(Ok(()))
                 }
             };
             if let Err(error) = ended {

@@ -5,14 +5,18 @@
 //! [`crate::live`], [`crate::admin`] and core.
 
 mod accept;
+mod bundle;
 mod check;
 mod client;
 mod evidence;
 mod exit;
 mod explain;
+mod find;
 mod history;
 mod init;
+mod inventory;
 mod output;
+mod record;
 mod reload;
 mod replay;
 mod report;
@@ -85,6 +89,14 @@ enum Command {
     Accept(accept::AcceptArguments),
     /// Begin the evidence of a slice anew
     Evidence(evidence::EvidenceArguments),
+    /// Write redacted exchanges to a file as they happen
+    Record(record::RecordArguments),
+    /// Put rules, known differences and exchanges of a slice in one file for another repository
+    Bundle(bundle::BundleArguments),
+    /// List the monolith's routes as its traffic shows them
+    Inventory(inventory::InventoryArguments),
+    /// Say who answered a request, and why
+    Find(find::FindArguments),
     /// Show every configuration that served or was refused
     History(history::HistoryArguments),
 }
@@ -126,6 +138,10 @@ pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
         Command::Replay(replay) => replay::run(&replay, &output),
         Command::Accept(accept) => accept::run(&accept, &output),
         Command::Evidence(evidence) => evidence::run(&evidence, &output),
+        Command::Record(record) => record::run(&record, &output),
+        Command::Bundle(bundle) => bundle::run(&bundle, &output),
+        Command::Inventory(inventory) => inventory::run(&inventory, &output),
+        Command::Find(find) => find::run(&find, &output),
         Command::History(history) => history::run(&history, &output),
     };
     match outcome {

@@ -13,7 +13,7 @@ use strangler_core::routing::Explanation;
 use tokio::time::{Duration, timeout};
 
 use super::reply::{Problem, Reply, json, reply, text};
-use super::{Admin, events, evidence, guard, status};
+use super::{Admin, events, evidence, guard, record, status, traffic};
 use crate::explain::{ExplainRequest, explain};
 use crate::live::compile::WriterChange;
 use crate::live::report::{ReloadReport, Trigger};
@@ -48,6 +48,10 @@ enum Path<'a> {
     Events,
     /// A new epoch of a slice's evidence.
     Restart(&'a str),
+    Inventory,
+    Find,
+    Record,
+    Bundle,
     /// Named by the interface, answered by a later version.
     Later(&'static str),
     Unknown,
@@ -68,8 +72,10 @@ impl Path<'_> {
             "/api/differences" => Path::Differences,
             "/api/report" => Path::Report,
             "/api/events" => Path::Events,
-            "/api/inventory" => Path::Later("the inventory of the monolith's routes"),
-            "/api/find" => Path::Later("finding a request by its id"),
+            "/api/inventory" => Path::Inventory,
+            "/api/find" => Path::Find,
+            "/api/record" => Path::Record,
+            "/api/bundle" => Path::Bundle,
             _ => path.strip_prefix("/api/slices/").map_or(Path::Unknown, Path::of_slice),
         }
     }
@@ -87,6 +93,8 @@ impl Path<'_> {
     const fn allow(self) -> &'static str {
         match self {
             Path::Reload | Path::Restart(_) => "POST",
+            // A recording has no head to be told of before it begins.
+            Path::Record => "GET",
             _ => "GET, HEAD",
         }
     }
@@ -141,6 +149,10 @@ async fn try_answer(admin: &Admin, parts: &Parts, body: Incoming) -> Result<Repl
         }
         Path::Reload => reload(admin, body).await,
         Path::History => history(admin, &query),
+        Path::Inventory => traffic::inventory(admin).await,
+        Path::Find => traffic::find(admin, query.first("id")),
+        Path::Record => record::record(admin, recording(&query)?),
+        Path::Bundle => record::bundle(admin, query.first("slice").unwrap_or_default()).await,
         Path::Later(_) | Path::Unknown => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "there is nothing at this path".to_owned(),
@@ -275,6 +287,24 @@ fn history(admin: &Admin, query: &Query) -> Result<Reply, Problem> {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the history cannot be read".to_owned(), help)
     })?;
     Ok(json(StatusCode::OK, &History { history: entries }))
+}
+
+fn recording(query: &Query) -> Result<record::Wanted, Problem> {
+    let number = |name: &str| {
+        let read = query.first(name).map(|text| {
+            text.parse::<u64>().map_err(|_| {
+                let error = format!("`{name}` is no number: {text}");
+                Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    error,
+                    "write /api/record?max=1000&seconds=600&slice=orders",
+                )
+            })
+        });
+        read.transpose()
+    };
+    let slice = query.first("slice").filter(|slice| !slice.is_empty()).map(str::to_owned);
+    Ok(record::Wanted { slice, max: number("max")?, seconds: number("seconds")? })
 }
 
 /// Parameters of a request target (`application/x-www-form-urlencoded`).

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::target::AdminTarget;
@@ -83,6 +85,63 @@ async fn send(
     body: Option<&serde_json::Value>,
 ) -> Result<Answer, Failure> {
     let unreachable = |why: String| Failure::new(Exit::Unreachable, unreachable(target, &why));
+    let answer = async {
+        let (response, driver) = open(target, method, path_and_query, body).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        driver.abort();
+        let body = body.map_err(|error| unreachable(error.to_string()))?.to_bytes();
+        Ok(Answer { status, body })
+    };
+    timeout(ANSWER_TIMEOUT, answer).await.map_err(|_| unreachable("no answer within 60 s".to_owned()))?
+}
+
+/// Asks for what comes piece by piece. `None` from [`Pieces::next`] is its end.
+pub(super) async fn stream(target: &AdminTarget, path_and_query: &str) -> Result<Pieces, Failure> {
+    let opened = timeout(ANSWER_TIMEOUT, open(target, Method::GET, path_and_query, None)).await;
+    let silent = || Failure::new(Exit::Unreachable, unreachable(target, "no answer within 60 s"));
+    let (response, driver) = opened.map_err(|_| silent())??;
+    let status = response.status();
+    if status != StatusCode::OK {
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        return Err(Answer { status, body }.into_failure());
+    }
+    Ok(Pieces { body: response.into_body(), driver })
+}
+
+/// An answer that comes piece by piece.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    body: Incoming,
+    driver: JoinHandle<hyper::Result<()>>,
+}
+
+impl Pieces {
+    /// The next piece; `None`: the answer has ended, or broke off.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            match self.body.frame().await?.ok()?.into_data() {
+                Ok(data) => return Some(data),
+                Err(_trailers) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+async fn open(
+    target: &AdminTarget,
+    method: Method,
+    path_and_query: &str,
+    body: Option<&serde_json::Value>,
+) -> Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>), Failure> {
+    let unreachable = |why: String| Failure::new(Exit::Unreachable, unreachable(target, &why));
     let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(&target.authority)).await;
     let stream = connected
         .map_err(|_| unreachable("no connection within 5 s".to_owned()))?
@@ -102,16 +161,8 @@ async fn send(
     let request = request
         .body(Full::new(bytes))
         .map_err(|error| Failure::new(Exit::Invalid, format!("this cannot be asked: {error}")))?;
-    let answer = async {
-        let response = sender.send_request(request).await.map_err(|error| unreachable(error.to_string()))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| unreachable(error.to_string()))?.to_bytes();
-        Ok(Answer { status, body })
-    };
-    let answer = timeout(ANSWER_TIMEOUT, answer).await;
-    driver.abort();
-    answer.map_err(|_| unreachable("no answer within 60 s".to_owned()))?
+    let response = sender.send_request(request).await.map_err(|error| unreachable(error.to_string()))?;
+    Ok((response, driver))
 }
 
 fn unreachable(target: &AdminTarget, why: &str) -> String {
