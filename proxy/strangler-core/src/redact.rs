@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 pub use exchange::{Body, Ended, Exchanged, RawHeader, RawReply, RawRequest, Redacted, Reply, Request};
 pub use pseudonym::{Key, Pseudonyms, blank};
 pub use structure::structure;
-pub use target::is_plain_path;
+pub use target::{is_plain_path, names_secret};
 
 use crate::matching::Pattern;
 use crate::snapshot::Redact;

@@ -1,6 +1,7 @@
 //! Targets of requests and URLs anywhere: paths, queries, and forms, which are written alike.
 
 use super::{Class, Redactor, names, text};
+use crate::matching::Pattern;
 use crate::matching::path::elements;
 
 /// Names beside values: a query's or a form's.
@@ -81,6 +82,13 @@ pub(super) fn path(r: &Redactor<'_>, path: &str) -> String {
 /// Whether a path holds nothing to replace, as far as a quick look tells; `false` may be wrong, `true` never.
 pub fn is_plain_path(path: &str) -> bool {
     path.len() <= 256 && path.split('/').all(names::is_plain_element)
+}
+
+/// Whether a pattern names an element as secrets are named, such as `{code}`: a quick look.
+pub fn names_secret(pattern: &Pattern) -> bool {
+    const NAMES: &[&str] =
+        &["code", "token", "secret", "password", "otp", "pin", "key", "session", "csrf", "email"];
+    pattern.names().any(|name| NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
 /// Where in the path stand the elements that `path:NAME` names.

@@ -108,7 +108,7 @@ fn found(ended: Ended, snapshot: &Snapshot, admin: &Admin) -> FoundReport {
         why: why(&ended),
         path: redactor.path(&ended.path),
         host: redactor.text(&ended.host),
-        time: ended.time,
+        time: format!("{:.3}", ended.time),
         request_id: ended.request_id,
         method: ended.method,
         status: ended.status,

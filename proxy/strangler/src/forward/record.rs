@@ -1,12 +1,15 @@
 //! What is known about one request: counted and logged when it ends, however it ends.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::Method;
 use strangler_core::matching::near::SpellingDifference;
+use strangler_core::redact::{Pseudonyms, Redactor, names_secret};
 use strangler_core::routing::Decision;
+use strangler_core::snapshot::{Redact, Route};
 use strangler_core::words::{Owner, UpstreamId};
 
 use super::identity::RequestId;
@@ -131,16 +134,18 @@ impl Record {
         let now = jiff::Timestamp::now();
         let began = now.checked_sub(took).unwrap_or(now);
         let decision = self.decision.as_ref();
+        let route = decision.and_then(|d| d.route).map(|id| snapshot.route(id));
+        let path = loggable_path(split_target(&self.target).0, route.map(AsRef::as_ref));
         let shadow_id = self.tap.id().map(|id| id.to_string());
         self.client.local.recorder.log(&AccessRecord {
-            time: &format!("{began:.3}"),
+            time: began,
             request_id: self.request_id.as_deref().unwrap_or_default(),
             client: Some(self.client_ip),
             method: self.method.as_str(),
             host: &self.host,
-            path: split_target(&self.target).0,
+            path: &path,
             status: code,
-            route: decision.and_then(|d| d.route).map(|id| &*snapshot.route(id).id),
+            route: route.map(|route| &*route.id),
             slice: decision.and_then(|d| d.slice).map(|id| &*snapshot.slice(id).name),
             phase: decision.map(|d| d.phase.as_str()),
             owner: self.answerer.as_str(),
@@ -179,10 +184,22 @@ impl Drop for Record {
                 duration,
             },
         );
-        if recorder.logs_access() {
+        if recorder.wants_records() {
             self.log(code, duration);
         }
     }
+}
+
+/// A path without the elements that the route's rules or names say are secrets; what looks like one is replaced where
+/// lines are written.
+fn loggable_path<'a>(path: &'a str, route: Option<&Route>) -> Cow<'a, str> {
+    let Some(route) = route else { return Cow::Borrowed(path) };
+    let rules = &route.policy.compare.redact;
+    let is_ruled = rules.iter().any(|rule| matches!(rule, Redact::Path(_)));
+    if !is_ruled && !names_secret(&route.pattern) {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(Redactor::new(&Pseudonyms::Blank, rules, Some(&route.pattern)).path(path))
 }
 
 fn difference(difference: SpellingDifference) -> &'static str {

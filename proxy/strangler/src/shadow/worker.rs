@@ -182,7 +182,7 @@ impl Worker {
                 duration: received.took,
             },
         );
-        if !self.recorder.logs_access() {
+        if !self.recorder.wants_records() {
             return;
         }
         let snapshot = &running.snapshot;
@@ -191,7 +191,7 @@ impl Worker {
         let request_id = captured.lines.first(b"x-request-id").and_then(|id| std::str::from_utf8(id).ok());
         let effect = if copying.purpose == Purpose::Read { Effect::Read } else { Effect::Write };
         self.recorder.log(&AccessRecord {
-            time: &format!("{began:.3}"),
+            time: began,
             request_id: request_id.unwrap_or_default(),
             method: &captured.method,
             host: host.unwrap_or_default(),

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use strangler_core::redact::{Pseudonyms, Redactor, is_plain_path};
 use strangler_core::snapshot::AccessLog;
@@ -28,7 +29,8 @@ const GATHER: Duration = Duration::from_millis(5);
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct AccessRecord<'a> {
     /// When the request's head had been read, RFC 3339 in UTC with milliseconds.
-    pub time: &'a str,
+    #[serde(serialize_with = "to_milliseconds")]
+    pub time: Timestamp,
     /// `x-request-id`, as kept or made.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub request_id: &'a str,
@@ -90,6 +92,10 @@ pub struct AccessRecord<'a> {
     /// What went wrong, in the words of RFC 9209.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
+}
+
+fn to_milliseconds<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.3}"))
 }
 
 /// A path as it may be logged: the code of a reset link is as good as a password.

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
+
 use super::AccessRecord;
 
 /// Requests of one thread.
@@ -22,8 +24,8 @@ const PATH_BYTES_MAX: usize = 512;
 /// A request that has ended. Empty texts: none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ended {
-    /// When its head had been read, RFC 3339 in UTC.
-    pub time: String,
+    /// When its head had been read.
+    pub time: Timestamp,
     /// `x-request-id`.
     pub request_id: String,
     /// The client's address, as believed.
@@ -99,7 +101,6 @@ impl Ended {
             error,
         } = *record;
         let texts = [
-            (&mut self.time, time),
             (&mut self.request_id, request_id),
             (&mut self.method, method),
             (&mut self.host, host),
@@ -115,6 +116,7 @@ impl Ended {
             copy(mine, text, NAME_BYTES_MAX);
         }
         copy(&mut self.path, path, PATH_BYTES_MAX);
+        self.time = time;
         self.client = client;
         self.status = status;
         self.phase = phase.unwrap_or_default();
@@ -202,7 +204,7 @@ impl Feed {
             .iter()
             .flat_map(|ring| ring.lock().slots.iter().filter(is_it).cloned().collect::<Vec<_>>())
             .collect();
-        found.sort_by(|a, b| a.time.cmp(&b.time));
+        found.sort_by_key(|ended| ended.time);
         found
     }
 

@@ -390,9 +390,9 @@ impl Recorder {
         }
     }
 
-    /// Whether access log lines are wanted: ask before preparing one.
-    pub fn logs_access(&self) -> bool {
-        self.log.enabled()
+    /// Whether anybody takes records of requests that have ended: ask before preparing one.
+    pub fn wants_records(&self) -> bool {
+        self.shard.ring.is_some() || self.log.enabled()
     }
 
     /// Tells of a request that has ended: to those who ask about single requests, and to the access log; dropped and

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use strangler_core::inventory::{Call, Inventory};
 use strangler_core::snapshot::{Route, Snapshot};
 
@@ -36,7 +35,7 @@ impl Learner {
         for (ended, stands_for) in &sample {
             let route = self.routes.get(ended.route.as_str());
             inventory.note(&Call {
-                at: ended.time.parse().unwrap_or_else(|_| Timestamp::now()),
+                at: ended.time,
                 method: &ended.method,
                 path: &ended.path,
                 route: route.map(|route| (&*route.id, &route.pattern)),

@@ -321,7 +321,7 @@ fn the_inventory_learns_from_what_has_ended_and_outlives_the_process() {
     for n in 0..3000 {
         let path = format!("/orders/{n}");
         let record = AccessRecord {
-            time: "2026-01-01T00:00:00.000Z",
+            time: Timestamp::now(),
             method: "GET",
             path: &path,
             status: 200,
