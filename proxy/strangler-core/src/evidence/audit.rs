@@ -37,7 +37,7 @@ pub(super) fn audit(judged: &Judged<'_>, today: Date) -> Vec<RuleReport> {
     let mut audits: BTreeMap<Box<str>, Audit> = BTreeMap::new();
     for route in &judged.routes {
         let rules = &route.route.policy.compare;
-        let requests = requests_by_signature(route.evidence);
+        let requests = requests_by_signature(route);
         for path in &rules.ignore {
             let text = rule::of_ignore(path);
             let alone = Compare { ignore: vec![path.clone()], ..Compare::default() };
@@ -81,7 +81,7 @@ impl Audit {
 
     fn report(self, text: &str, today: Date) -> RuleReport {
         let expired = self.until.is_some_and(|until| until < today);
-        let dead = self.compared > 0 && self.differences == 0;
+        let dead = self.compared > 0 && self.differences == 0 && self.requests == 0;
         let mut broad = Vec::new();
         if self.whole_body {
             broad.push("it hides whole bodies".to_owned());

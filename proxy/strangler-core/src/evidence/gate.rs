@@ -205,7 +205,7 @@ fn signatures(judged: &Judged<'_>) -> Vec<Condition> {
 
 /// The most frequent signature of a route that counts: its share, name, and the route.
 fn worst_signature<'a>(route: &JudgedRoute<'a>) -> Option<(f64, String, &'a str)> {
-    let requests = requests_by_signature(route.evidence);
+    let requests = requests_by_signature(route);
     let compared = route.accounts.compared();
     let entries = route.evidence.signatures.entries();
     let counting =

@@ -19,8 +19,8 @@ use super::noise::{Discordance, rejected};
 use super::route::RouteEvidence;
 use super::rule;
 use super::signatures::Entry;
-use super::tally::Count;
-use crate::compare::{Kind, Path, Verdict, verdict};
+use super::tally::{Count, Member};
+use crate::compare::{Kind, NotCompared, Path, Verdict, verdict};
 use crate::snapshot::policy::ShadowWrites;
 use crate::snapshot::slice::{Route, Slice};
 use crate::snapshot::{Compare, Snapshot};
@@ -169,12 +169,20 @@ fn judge_route<'a>(
         .map(|entry| standing(entry, evidence, rules, &in_force, &noisy, today))
         .collect();
     let (compared, mismatched, matched) = count(evidence, &standings);
-    let accounts = Accounts {
+    let mut accounts = Accounts {
         matched: matched.seen,
         mismatched: mismatched.seen,
         ignored: compared.without(mismatched).without(matched).seen,
-        not_compared: evidence.not_compared.iter().map(|(reason, count)| (*reason, *count)).collect(),
+        not_compared: evidence.not_compared.clone(),
     };
+    for (reason, set, count) in set_aside(evidence) {
+        let account = if all_hidden(set, &standings) {
+            &mut accounts.ignored
+        } else {
+            accounts.not_compared.entry(reason).or_default()
+        };
+        *account = account.saturating_add(count.seen);
+    }
     let trials = Trials { good: compared.without(mismatched).counted, bad: mismatched.counted };
     JudgedRoute { route, evidence, reach: reach(slice, route), accounts, trials, standings, noisy }
 }
@@ -238,15 +246,28 @@ fn count(evidence: &RouteEvidence, standings: &[Standing]) -> (Count, Count, Cou
     (compared, mismatched, matched)
 }
 
-/// Requests with each signature, in the order of the route's table.
-pub(super) fn requests_by_signature(evidence: &RouteEvidence) -> Vec<u64> {
+/// Requests that were set aside, by what was found first.
+fn set_aside(evidence: &RouteEvidence) -> impl Iterator<Item = (NotCompared, &[Member], Count)> {
+    let sets = evidence.set_aside.iter().map(|(reason, tallies)| (*reason, tallies.sets()));
+    sets.flat_map(|(reason, sets)| sets.map(move |(set, count)| (reason, set, count)))
+}
+
+/// Whether nothing of a set counts.
+fn all_hidden(set: &[Member], standings: &[Standing]) -> bool {
+    set.iter().all(|member| standings.get(*member as usize).is_some_and(|one| !one.counts()))
+}
+
+/// Compared requests with each signature, in the order of the route's table.
+pub(super) fn requests_by_signature(route: &JudgedRoute<'_>) -> Vec<u64> {
+    let evidence = route.evidence;
     let mut requests: Vec<u64> = evidence
         .signatures
         .entries()
         .iter()
         .map(|entry| entry.spilled.at_most(evidence.tallies.spilled()).seen)
         .collect();
-    for (set, count) in evidence.tallies.sets() {
+    let ignored = set_aside(evidence).filter(|(_, set, _)| all_hidden(set, &route.standings));
+    for (set, count) in evidence.tallies.sets().chain(ignored.map(|(_, set, count)| (set, count))) {
         for member in set {
             if let Some(requests) = requests.get_mut(*member as usize) {
                 *requests = requests.saturating_add(count.seen);

@@ -91,9 +91,38 @@ pub enum Outcome {
     NotCompared(NotCompared),
     /// It was compared, and this was found; empty: no difference at all.
     Compared(Vec<Seen>),
+    /// It was compared, and asking again gave no stable answer. It is not compared, for this reason, unless all
+    /// that was found first is hidden anyway, by rules or as noise: then it is ignored.
+    SetAside {
+        /// Transient or unstable.
+        reason: NotCompared,
+        /// What was found first.
+        seen: Vec<Seen>,
+    },
 }
 
 impl Outcome {
+    /// What was found before asking again set it aside, under the rules and on the day that it was found with.
+    pub fn set_aside(reason: NotCompared, first: &Comparison, rules: &Compare, today: Date) -> Outcome {
+        Outcome::SetAside { reason, seen: seen(first, rules, today, |_| None) }
+    }
+
+    /// All that was seen, such as to redact it.
+    pub fn seen_mut(&mut self) -> &mut [Seen] {
+        match self {
+            Outcome::NotCompared(_) => &mut [],
+            Outcome::Compared(seen) | Outcome::SetAside { seen, .. } => seen,
+        }
+    }
+
+    /// All that was seen.
+    pub fn seen(&self) -> &[Seen] {
+        match self {
+            Outcome::NotCompared(_) => &[],
+            Outcome::Compared(seen) | Outcome::SetAside { seen, .. } => seen,
+        }
+    }
+
     /// What a comparison found, under the rules and on the day that it was made with.
     ///
     /// `example` makes a redacted example of a finding, or none.

@@ -27,6 +27,8 @@ pub(super) struct RouteEvidence {
     pub(super) not_compared: BTreeMap<NotCompared, u64>,
     pub(super) signatures: Signatures,
     pub(super) tallies: Tallies,
+    /// Requests that were set aside, by reason.
+    pub(super) set_aside: BTreeMap<NotCompared, Tallies>,
     /// How often each shape was counted.
     pub(super) shapes: BTreeMap<u64, u8>,
     pub(super) shape_rows_changed: u64,
@@ -54,12 +56,16 @@ impl RouteEvidence {
     pub(super) fn size(&self) -> Size {
         Size {
             signatures: self.signatures.len(),
-            sets: self.tallies.len(),
-            members: self.tallies.members(),
+            sets: self.all_tallies().map(Tallies::len).sum(),
+            members: self.all_tallies().map(Tallies::members).sum(),
             shapes: self.shapes.len(),
             noise: self.noise.len(),
             example_bytes: self.signatures.example_bytes(),
         }
+    }
+
+    fn all_tallies(&self) -> impl Iterator<Item = &Tallies> {
+        std::iter::once(&self.tallies).chain(self.set_aside.values())
     }
 
     /// Adds one request. `room` is what all routes together may still grow by.
@@ -71,6 +77,7 @@ impl RouteEvidence {
                 let count = self.not_compared.entry(*reason).or_default();
                 *count = count.saturating_add(1);
             }
+            Outcome::SetAside { .. } => {}
             Outcome::Compared(seen) => {
                 let at = observation.at;
                 self.span = Some(match self.span {
@@ -83,6 +90,9 @@ impl RouteEvidence {
                 }
             }
         }
+        if let Outcome::SetAside { reason, seen } = &observation.outcome {
+            self.set_aside(*reason, seen, observation.at, limits, room);
+        }
         if let Some(repeated) = &observation.repeated {
             self.asked_twice(repeated, limits, room.noise);
         }
@@ -91,9 +101,46 @@ impl RouteEvidence {
     fn compared(&mut self, seen: &[Seen], at: Timestamp, shape: u64, limits: &Limits, room: Size) {
         let counted = u64::from(self.count_shape(shape, limits, room.shapes));
         let count = Count { seen: 1, counted };
+        let set = self.members(seen, limits, room, |signatures, one, room, dropped| {
+            signatures.record(one, at, limits, room, dropped)
+        });
+        let (sets, members) = self.room_for_sets(limits, room);
+        if self.tallies.add(&set, count, sets, members) == Kept::Spilled {
+            self.dropped.sets = self.dropped.sets.saturating_add(1);
+            self.signatures.spill(&set, count);
+        }
+    }
+
+    /// Tallies a request that was set aside: under other rules, all that was found may be hidden.
+    fn set_aside(&mut self, reason: NotCompared, seen: &[Seen], at: Timestamp, limits: &Limits, room: Size) {
+        let set = self.members(seen, limits, room, |signatures, one, room, dropped| {
+            signatures.note(one, at, limits, room, dropped)
+        });
+        let (sets, members) = self.room_for_sets(limits, room);
+        let tallies = self.set_aside.entry(reason).or_default();
+        // Without a set there is nothing that could be hidden.
+        let fits = !set.is_empty() && tallies.fits(&set, sets, members);
+        if fits {
+            tallies.add(&set, Count { seen: 1, counted: 0 }, sets, members);
+        } else {
+            let count = self.not_compared.entry(reason).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// The places of what was seen, ascending; makes room for them first.
+    fn members(
+        &mut self,
+        seen: &[Seen],
+        limits: &Limits,
+        room: Size,
+        mut place: impl FnMut(&mut Signatures, &Seen, Room, &mut Dropped) -> Member,
+    ) -> Vec<Member> {
         if self.signatures.overflow(seen, limits) {
             let places = self.signatures.merge_rarest(&mut self.dropped);
-            self.tallies.renumber(|member| places.get(member as usize).copied().unwrap_or(member));
+            for tallies in std::iter::once(&mut self.tallies).chain(self.set_aside.values_mut()) {
+                tallies.renumber(|member| places.get(member as usize).copied().unwrap_or(member));
+            }
             self.renumbered = true;
         }
         let held = self.size();
@@ -103,16 +150,18 @@ impl RouteEvidence {
             let grown = self.size().minus(held);
             let left = room.minus(grown);
             let room = Room { signatures: left.signatures, example_bytes: left.example_bytes };
-            set.push(self.signatures.record(one, at, limits, room, &mut self.dropped));
+            set.push(place(&mut self.signatures, one, room, &mut self.dropped));
         }
         set.sort_unstable();
         set.dedup();
-        let sets = room.sets.min(limits.sets_per_route.saturating_sub(self.tallies.len()));
-        let members = room.members.min(limits.members_per_route.saturating_sub(self.tallies.members()));
-        if self.tallies.add(&set, count, sets, members) == Kept::Spilled {
-            self.dropped.sets = self.dropped.sets.saturating_add(1);
-            self.signatures.spill(&set, count);
-        }
+        set
+    }
+
+    /// How many sets, and members of sets, may be added.
+    fn room_for_sets(&self, limits: &Limits, room: Size) -> (usize, usize) {
+        let held = self.size();
+        let sets = room.sets.min(limits.sets_per_route.saturating_sub(held.sets));
+        (sets, room.members.min(limits.members_per_route.saturating_sub(held.members)))
     }
 
     /// Whether a request of this shape is among those that the gate counts.

@@ -61,6 +61,9 @@ pub enum Part {
         /// The requests.
         #[serde(flatten)]
         count: Count,
+        /// Why they were set aside, where they were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        set_aside: Option<String>,
     },
     /// How often shapes were counted.
     Shapes {
@@ -246,6 +249,7 @@ impl RouteEvidence {
         self.noise.values_mut().for_each(|noise| noise.changed = true);
         self.signatures.entries_mut().iter_mut().for_each(|entry| entry.changed = true);
         self.tallies.renumber(|member| member);
+        self.set_aside.values_mut().for_each(|tallies| tallies.renumber(|member| member));
     }
 
     fn take_changes(&mut self, mut put: impl FnMut(String, Part)) {
@@ -267,7 +271,18 @@ impl RouteEvidence {
         }
         for (set, count) in self.tallies.take_changed() {
             let names: Vec<String> = set.iter().map(Member::to_string).collect();
-            put(format!("tally/{}", names.join(",")), Part::Tally { set: set.into(), count });
+            put(
+                format!("tally/{}", names.join(",")),
+                Part::Tally { set: set.into(), count, set_aside: None },
+            );
+        }
+        for (reason, tallies) in &mut self.set_aside {
+            for (set, count) in tallies.take_changed() {
+                let names: Vec<String> = set.iter().map(Member::to_string).collect();
+                let set_aside = Some(reason.as_str().to_owned());
+                let key = format!("tally/{}/{reason}", names.join(","), reason = reason.as_str());
+                put(key, Part::Tally { set: set.into(), count, set_aside });
+            }
         }
         let rows = std::mem::take(&mut self.shape_rows_changed);
         for row in (0..SHAPE_ROWS).filter(|row| rows & (1 << row) != 0) {
@@ -301,7 +316,7 @@ impl RouteEvidence {
                 Part::Signature(row) => {
                     signatures.insert(row.place, row);
                 }
-                Part::Tally { set, count } => tallies.push((set, count)),
+                Part::Tally { set, count, set_aside } => tallies.push((set, count, set_aside)),
                 Part::Shapes { shapes } => self.shapes.extend(shapes),
                 Part::Noise { path, kind, counts } => match (path.parse(), Kind::named(&kind)) {
                     (Ok(path), Some(kind)) => {
@@ -320,15 +335,25 @@ impl RouteEvidence {
                 _ => lost += 1,
             }
         }
-        for (set, count) in tallies {
+        for (set, count, set_aside) in tallies {
+            let reason = set_aside.as_deref().map(reason_of);
+            let tallies = match reason {
+                None => &mut self.tallies,
+                Some(Some(reason)) => self.set_aside.entry(reason).or_default(),
+                Some(None) => {
+                    lost += 1;
+                    continue;
+                }
+            };
             let known = set.iter().all(|member| (*member as usize) < self.signatures.len());
             if known && set.is_sorted() {
-                self.tallies.add(&set, count, limits.sets_per_route, limits.members_per_route);
+                tallies.add(&set, count, limits.sets_per_route, limits.members_per_route);
             } else {
                 lost += 1;
             }
         }
         self.tallies.take_changed();
+        self.set_aside.values_mut().for_each(|tallies| drop(tallies.take_changed()));
         lost
     }
 
@@ -349,8 +374,11 @@ fn by_word(counts: &BTreeMap<NotCompared, u64>) -> BTreeMap<String, u64> {
 
 /// Without the reasons that this program does not know.
 fn by_reason(counts: BTreeMap<String, u64>) -> BTreeMap<NotCompared, u64> {
-    let reason = |word: &str| NotCompared::ALL.into_iter().find(|reason| reason.as_str() == word);
-    counts.into_iter().filter_map(|(word, count)| Some((reason(&word)?, count))).collect()
+    counts.into_iter().filter_map(|(word, count)| Some((reason_of(&word)?, count))).collect()
+}
+
+fn reason_of(word: &str) -> Option<NotCompared> {
+    NotCompared::ALL.into_iter().find(|reason| reason.as_str() == word)
 }
 
 impl SignatureRow {

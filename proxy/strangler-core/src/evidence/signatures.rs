@@ -110,6 +110,23 @@ impl Signatures {
         self.entries.len() - self.rests
     }
 
+    /// Notes a signature of a request that was set aside; the place of its line.
+    pub(super) fn note(
+        &mut self,
+        seen: &Seen,
+        at: Timestamp,
+        limits: &Limits,
+        room: Room,
+        dropped: &mut Dropped,
+    ) -> Member {
+        let member = self.place(seen, at, limits, room, dropped);
+        if let Some(entry) = self.entries.get_mut(member as usize) {
+            entry.changed = true;
+            entry.last_rule = seen.hidden.as_ref().map(|hidden| hidden.text.clone());
+        }
+        member
+    }
+
     /// Counts one signature of one request; the place of its line.
     pub(super) fn record(
         &mut self,
@@ -122,6 +139,11 @@ impl Signatures {
         let member = self.place(seen, at, limits, room, dropped);
         let Some(entry) = self.entries.get_mut(member as usize) else { return member };
         entry.changed = true;
+        if entry.requests == 0 {
+            entry.first = at;
+            entry.last = at;
+            self.new.push(member);
+        }
         entry.requests = entry.requests.saturating_add(1);
         entry.times = entry.times.saturating_add(u64::from(seen.times));
         entry.first = entry.first.min(at);
@@ -161,9 +183,7 @@ impl Signatures {
             return *member;
         }
         if seen.what.is_some() && self.apart() < limits.signatures_per_route && room.signatures > 0 {
-            let member = self.insert(seen.what.clone(), name.1, at);
-            self.new.push(member);
-            return member;
+            return self.insert(seen.what.clone(), name.1, at);
         }
         if seen.what.is_some() {
             dropped.signatures = dropped.signatures.saturating_add(1);

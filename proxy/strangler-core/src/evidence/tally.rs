@@ -77,7 +77,7 @@ impl Tallies {
         if let Some(tally) = self.sets.get_mut(set) {
             tally.count.add(count);
             tally.changed = true;
-        } else if set.is_empty() || (sets > 0 && members >= set.len()) {
+        } else if self.fits(set, sets, members) {
             self.members += set.len();
             self.sets.insert(set.into(), Tally { count, changed: true });
         } else {
@@ -85,6 +85,11 @@ impl Tallies {
             return Kept::Spilled;
         }
         Kept::Apart
+    }
+
+    /// Whether a set has a tally, or there is room for one.
+    pub(super) fn fits(&self, set: &[Member], sets: usize, members: usize) -> bool {
+        set.is_empty() || self.sets.contains_key(set) || (sets > 0 && members >= set.len())
     }
 
     /// Replaces members by others: what is the same set afterwards is added up.

@@ -46,6 +46,8 @@ struct Found {
     legacy: Answer,
     extracted: Answer,
     compared: Compared,
+    /// What had been found before asking again set it aside.
+    set_aside: Option<Comparison>,
     repeated: Option<Repeated>,
 }
 
@@ -90,6 +92,7 @@ impl<'w> Exchange<'w> {
                 extracted_took: found.extracted.took,
             }),
             compared,
+            set_aside: found.and_then(|found| found.set_aside.as_ref()),
             repeated: found.and_then(|found| found.repeated.as_ref()),
             version,
         });
@@ -165,19 +168,21 @@ impl<'w> Exchange<'w> {
             (Some(itself), Compared::Compared(first)) => Repeated::of(itself, first),
             _ => None,
         };
+        let mut set_aside = None;
         let rate = self.shadow()?.recheck.filter(|_| {
             self.captured.copying.purpose == Purpose::Read && compared.account() == Account::Mismatch
         });
         if let Some(rate) = rate
             && let Compared::Compared(first) = compared
         {
-            compared = if self.place.may_ask_again(rate) {
-                self.ask_again(first, &legacy.reply).await
+            if self.place.may_ask_again(rate) {
+                compared = self.ask_again(first.clone(), &legacy.reply).await;
+                set_aside = matches!(compared, Compared::NotCompared(_)).then_some(first);
             } else {
-                Compared::Compared(first)
-            };
+                compared = Compared::Compared(first);
+            }
         }
-        Ok(Found { legacy, extracted, compared, repeated })
+        Ok(Found { legacy, extracted, compared, set_aside, repeated })
     }
 
     /// Both sides once more. Where that cannot be done, the first finding stands.

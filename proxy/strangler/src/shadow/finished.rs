@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use strangler_core::compare::{Compared, NotCompared, Reply};
+use strangler_core::compare::{Compared, Comparison, NotCompared, Reply};
 use strangler_core::evidence::Repeated;
 use strangler_core::routing::shadow::Copying;
 use strangler_core::words::Owner;
@@ -45,6 +45,8 @@ pub struct Finished<'a> {
     pub replies: Option<Replies<'a>>,
     /// What comparing them gave.
     pub compared: &'a Compared,
+    /// Where asking again set aside what had been found first (transient, unstable): that.
+    pub set_aside: Option<&'a Comparison>,
     /// Where legacy was asked twice: what differed from its first answer.
     pub repeated: Option<&'a Repeated>,
     /// What the extracted service says its version is (`version_from`).

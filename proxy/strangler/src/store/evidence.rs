@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use strangler_core::compare::{Element, NotCompared, Path as ComparedPath};
-use strangler_core::evidence::{Ledger, Limits, Observation, Outcome};
+use strangler_core::evidence::{Ledger, Limits, Observation};
 use strangler_core::inventory::Inventory;
 use strangler_core::redact::{Pseudonyms, Redactor};
 use strangler_core::snapshot::Snapshot;
@@ -245,10 +245,7 @@ impl Evidence {
 /// Bytes that an observation may hold on to.
 fn weight(observation: &Observation) -> usize {
     const EACH: usize = 512;
-    let seen = match &observation.outcome {
-        Outcome::NotCompared(_) => return EACH,
-        Outcome::Compared(seen) => seen,
-    };
+    let seen = observation.outcome.seen();
     EACH + seen
         .iter()
         .map(|seen| EACH + seen.example.as_ref().map_or(0, |example| example.weight()))
@@ -380,8 +377,7 @@ impl Thread {
                 cleanse_path(&redactor, path);
             }
         }
-        let Outcome::Compared(seen) = &mut observation.outcome else { return };
-        for seen in seen {
+        for seen in observation.outcome.seen_mut() {
             if let Some(what) = &mut seen.what {
                 cleanse_path(&redactor, &mut what.path);
             }

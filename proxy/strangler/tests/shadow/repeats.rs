@@ -75,7 +75,11 @@ fn recheck(again_legacy: &'static str, again_extracted: &'static str) -> String 
     kit.exchange("GET /", &[], r#"{"price":1,"stock":1}"#);
     let accounts = kit.accounts(1);
     assert_eq!((legacy.asked().len(), extracted.asked().len()), (1, 2));
-    accounts.into_keys().next().unwrap()
+    let account = accounts.into_keys().next().unwrap();
+    let set_aside = kit.all_told()[0].set_aside.clone();
+    let expected = (account != "mismatch").then(|| vec!["body.value $.price".to_owned()]);
+    assert_eq!(set_aside, expected, "what was found first is not lost");
+    account
 }
 
 #[test]

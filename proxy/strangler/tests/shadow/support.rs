@@ -191,6 +191,8 @@ pub fn in_shadow(legacy: &Origin, extracted: &str, shadow: &str) -> String {
 pub struct Told {
     pub account: Account,
     pub findings: Vec<String>,
+    /// What had been found before asking again set it aside.
+    pub set_aside: Option<Vec<String>>,
     pub repeated: Option<Vec<String>>,
 }
 
@@ -219,8 +221,12 @@ impl Sink for Keeper {
         let itself = |repeated: &strangler_core::evidence::Repeated| {
             repeated.legacy.iter().map(|(path, kind)| format!("{kind} {path}")).collect()
         };
-        let told =
-            Told { account: finished.compared.account(), findings, repeated: finished.repeated.map(itself) };
+        let told = Told {
+            account: finished.compared.account(),
+            findings,
+            set_aside: finished.set_aside.map(names),
+            repeated: finished.repeated.map(itself),
+        };
         self.0.0.lock().unwrap().told.push(told);
         self.0.1.notify_all();
     }

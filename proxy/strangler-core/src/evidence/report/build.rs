@@ -90,7 +90,7 @@ pub fn build_slice(ledger: &Ledger, snapshot: &Snapshot, id: SliceId, now: Times
 fn problems(judged: &Judged<'_>) -> (Vec<Problem>, Vec<Problem>) {
     let mut all: Vec<(bool, Problem)> = Vec::new();
     for route in &judged.routes {
-        let requests = requests_by_signature(route.evidence);
+        let requests = requests_by_signature(route);
         let entries = route.evidence.signatures.entries().iter().zip(&route.standings).zip(requests);
         for ((entry, standing), requests) in entries.filter(|(_, requests)| *requests > 0) {
             all.push((standing.counts(), problem(route, entry, standing, requests)));
@@ -177,6 +177,10 @@ fn route(route: &JudgedRoute<'_>) -> RouteReport {
         Reach::NotCopied => Some("its requests may have an effect and are not copied".to_owned()),
         Reach::OtherPhase => Some(format!("its own phase is {}", route.route.phase)),
     };
+    let requests = requests_by_signature(route);
+    let counting =
+        route.standings.iter().zip(requests).filter(|(one, requests)| one.counts() && *requests > 0);
+    let problems = counting.count() as u64;
     RouteReport {
         route: route.route.id.to_string(),
         accounts: AccountsReport::from(&route.accounts),
@@ -185,7 +189,7 @@ fn route(route: &JudgedRoute<'_>) -> RouteReport {
         counted: route.trials.all(),
         counted_mismatches: route.trials.bad,
         demanded: route.route.policy.gate.as_ref().map_or(0, |gate| gate.min_per_route),
-        problems: route.standings.iter().filter(|standing| standing.counts()).count() as u64,
+        problems,
         first: evidence.span.map(|(first, _)| first),
         last: evidence.span.map(|(_, last)| last),
         latency: LatencyReport::of(&evidence.latencies),

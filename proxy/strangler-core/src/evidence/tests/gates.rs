@@ -213,6 +213,47 @@ fn asking_again_does_not_hide_from_the_noise_test_what_it_sets_aside() {
 }
 
 #[test]
+fn what_asking_again_sets_aside_is_ignored_where_rules_or_noise_hide_all_of_it() {
+    let mut world = World::new(PRODUCTS);
+    let stamp = ("$.generated_at", Kind::BodyValue, 1);
+    let price = ("$.price", Kind::BodyType, 1);
+    let observe = |world: &mut World, faults: &[Fault<'_>], reason: NotCompared, repeated| {
+        let mut observation = world.observation(LIST, faults);
+        if let Outcome::Compared(seen) = observation.outcome {
+            observation.outcome = Outcome::SetAside { reason, seen };
+        }
+        observation.repeated = repeated;
+        world.ledger.observe(&observation);
+    };
+    for _ in 0..20 {
+        observe(&mut world, &[stamp], NotCompared::Unstable, None);
+    }
+    for _ in 0..3 {
+        observe(&mut world, &[stamp, price], NotCompared::Transient, None);
+    }
+    let reasons = |world: &World| {
+        let report = world.report();
+        let accounts = &report.slices[0].accounts;
+        let of = |reason: NotCompared| accounts.reasons.get(reason.as_str()).copied().unwrap_or_default();
+        (accounts.ignored, of(NotCompared::Unstable), of(NotCompared::Transient))
+    };
+    assert_eq!(reasons(&world), (0, 20, 3));
+    assert!(world.ledger.take_new().is_empty(), "nothing is a problem yet");
+    assert!(world.report().slices[0].problems.is_empty() && world.report().slices[0].routes[0].problems == 0);
+    assert_eq!(world.reload(&format!("{PRODUCTS}compare = {{ ignore = [\"$.generated_at\"] }}")), []);
+    assert_eq!(reasons(&world), (20, 0, 3), "a rule recounts them");
+    world.reload(PRODUCTS);
+    assert_eq!(reasons(&world), (0, 20, 3));
+    let differing = Some(twice(&["$.generated_at"], &["$.generated_at"]));
+    observe(&mut world, &[stamp], NotCompared::Unstable, differing);
+    assert_eq!(reasons(&world), (21, 0, 3), "and so does noise");
+    assert_eq!(world.report().slices[0].hidden[0].requests, 21);
+    world.compared(LIST, &[price]);
+    assert_eq!(world.ledger.take_new().len(), 1, "seen again, and it stays");
+    assert_eq!(world.report().slices[0].problems[0].requests, 1);
+}
+
+#[test]
 fn asked_once_nothing_is_noise() {
     let mut world = World::new(PRODUCTS);
     let stock = [("$.stock", Kind::BodyValue, 1)];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::super::rows::{Change, Part, Row};
-use super::super::{Ledger, Limits};
+use super::super::{Ledger, Limits, Outcome};
 use super::world::{Fault, LIST, ONE, PRODUCTS, World, twice};
 use crate::compare::{Kind, NotCompared};
 
@@ -64,6 +64,12 @@ fn busy(world: &mut World, table: &mut Table, seed: u64) {
         let mut observation = world.observation(route, &faults);
         if random.u8(..4) == 0 {
             observation.repeated = Some(twice(&[places[random.usize(..3)]], &[places[random.usize(..3)]]));
+        }
+        if random.u8(..5) == 0
+            && let Outcome::Compared(seen) = observation.outcome
+        {
+            let reason = if random.bool() { NotCompared::Transient } else { NotCompared::Unstable };
+            observation.outcome = Outcome::SetAside { reason, seen };
         }
         world.ledger.observe(&observation);
         world.pass(SignedDuration::from_secs(1));

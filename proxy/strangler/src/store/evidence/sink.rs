@@ -68,6 +68,10 @@ fn observation(finished: &Finished<'_>, route: &Route, redactor: &Redactor<'_>) 
             ),
         })
     });
+    let outcome = match (finished.compared, finished.set_aside) {
+        (Compared::NotCompared(reason), Some(first)) => Outcome::set_aside(*reason, first, rules, today),
+        _ => outcome,
+    };
     Observation {
         slice: Arc::clone(finished.slice()),
         route: Arc::clone(finished.route()),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::civil::date;
 use strangler_core::compare::{Context, End, Reply, Side, compare};
 use strangler_core::config::{LoadOptions, SourceText, Sources, load};
-use strangler_core::evidence::{Difference, Example, Report, report};
+use strangler_core::evidence::{Difference, Example, Outcome, Report, report};
 use strangler_core::inventory::Changes;
 
 use super::*;
