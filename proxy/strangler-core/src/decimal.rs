@@ -397,4 +397,54 @@ mod tests {
         check("1e999999999999", 0, None);
         check("1e-999999999999", 9, Some(0));
     }
+
+    /// A number of at most four decimal places as a text, and how many ten-thousandths it is.
+    fn any(random: &mut fastrand::Rng) -> (String, i128) {
+        let units = random.i32(-2_000_000..2_000_000) / [1, 10, 100, 1000, 10_000][random.usize(0..5)];
+        let places = random.usize(0..5);
+        let sign = if units < 0 { "-" } else { "" };
+        let digits = format!("{:0>5}", units.unsigned_abs());
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        let point = if fraction.is_empty() { "" } else { "." };
+        let text = match random.u8(0..3) {
+            0 => format!("{sign}{whole}{point}{fraction}"),
+            1 if !fraction.is_empty() => format!("{sign}{whole}.{fraction}00"),
+            _ => format!("{sign}{}e-{places}", units.unsigned_abs()),
+        };
+        (text, i128::from(units) * 10_i128.pow(4 - u32::try_from(places).unwrap()))
+    }
+
+    #[test]
+    fn it_agrees_with_integers() {
+        let mut random = fastrand::Rng::with_seed(11);
+        for _ in 0..20_000 {
+            let ((one, left), (other, right), (bound, tolerance)) =
+                (any(&mut random), any(&mut random), any(&mut random));
+            let text = format!("{one} {other} {bound}");
+            assert_eq!(read(&one) == read(&other), left == right, "{text}");
+            let within = tolerance >= 0 && (left - right).abs() <= tolerance;
+            assert_eq!(read(&one).is_within(&read(&bound), &read(&other)), within, "{text}");
+            assert_eq!(read(&one).scaled_to_integer(4), Some(left), "{text}");
+            let rounded = |places: u32| {
+                let unit = 10_i128.pow(4 - places);
+                left % unit != 0 && right % unit == 0 && 2 * (left - right).abs() <= unit
+            };
+            let cut = |places: u32| {
+                let unit = 10_i128.pow(4 - places);
+                left % unit != 0 && left / unit * unit == right
+            };
+            for places in 0..4 {
+                let near = (left / 10_000 * 10_000, read(&format!("{}", left / 10_000)));
+                assert_eq!(
+                    read(&one).rounds_to(&read(&other), places),
+                    rounded(places.into()),
+                    "{text} {places}"
+                );
+                assert_eq!(read(&one).cuts_to(&read(&other), places), cut(places.into()), "{text} {places}");
+                if places == 0 {
+                    assert_eq!(read(&one).cuts_to(&near.1, 0), left != near.0, "{text}");
+                }
+            }
+        }
+    }
 }

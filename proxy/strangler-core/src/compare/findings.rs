@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Comparison, Context, Difference, Finding, Path, Rule, Signature, Verdict, verdict};
+use super::{Comparison, Context, Difference, Finding, Path, Rule, Signature, Verdict, path, verdict};
 
 /// How many signatures one comparison keeps of those that count, and as many of those hidden.
 pub const MOST_FINDINGS: usize = 200;
@@ -153,10 +153,11 @@ fn part(path: &Path) -> u8 {
     }
 }
 
-/// A value as an example shows it: as text, at most [`MOST_VALUE_BYTES`] long, with `…` where it was cut.
+/// A value as an example shows it: as text that no terminal obeys, at most [`MOST_VALUE_BYTES`] long, with `…`
+/// where it was cut.
 pub fn excerpt(value: &[u8]) -> String {
     let head = value.get(..MOST_VALUE_BYTES).unwrap_or(value);
-    let mut text = String::from_utf8_lossy(head).into_owned();
+    let mut text = path::harmless(String::from_utf8_lossy(head)).into_owned();
     if head.len() < value.len() || text.len() > MOST_VALUE_BYTES {
         // A character that the cut went through is gone; the mark has room as well.
         let mut end = MOST_VALUE_BYTES - '…'.len_utf8();
@@ -231,6 +232,8 @@ mod tests {
         check("é".as_bytes(), Some("é"));
         check(&[b'a'; MOST_VALUE_BYTES], Some(&"a".repeat(MOST_VALUE_BYTES)));
         check(&[b'a'; MOST_VALUE_BYTES + 1], Some(&format!("{}…", "a".repeat(MOST_VALUE_BYTES - 3))));
+        check(b"a\x1b[2J\nb", Some("a\u{fffd}[2J\nb"));
+        check(&[0x1b; 4000], None);
         check(&[0xff; 4000], None);
         check("é".repeat(4000).as_bytes(), None);
         check("€".repeat(4000).as_bytes(), None);

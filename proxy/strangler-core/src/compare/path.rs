@@ -56,13 +56,28 @@ impl Path {
 /// The longest name that a path shows, in bytes.
 const MOST_NAME_BYTES: usize = 120;
 
-/// A member's name as a path shows it: as text, and a long one as its beginning and a hash of the whole.
+/// A member's name as a path shows it: as text that no terminal obeys, and a long one as its beginning and a hash
+/// of the whole.
 pub(super) fn name_of(key: &[u8]) -> Cow<'_, str> {
     if key.len() <= MOST_NAME_BYTES {
-        return String::from_utf8_lossy(key);
+        return one_line(harmless(String::from_utf8_lossy(key)));
     }
-    let head = String::from_utf8_lossy(key.get(..MOST_NAME_BYTES).unwrap_or(key)).into_owned();
+    let head = one_line(harmless(String::from_utf8_lossy(key.get(..MOST_NAME_BYTES).unwrap_or(key))));
     Cow::Owned(format!("{head}…{:016x}", xxhash_rust::xxh3::xxh3_64(key)))
+}
+
+fn one_line(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains(['\n', '\t']) { Cow::Owned(text.replace(['\n', '\t'], "\u{fffd}")) } else { text }
+}
+
+/// A text without characters that make a terminal do something or turn the direction of writing; line ends and tabs
+/// stay.
+pub(super) fn harmless(text: Cow<'_, str>) -> Cow<'_, str> {
+    let obeyed = |c: char| {
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || (c.is_control() && c != '\n' && c != '\t')
+    };
+    if text.contains(obeyed) { Cow::Owned(text.replace(obeyed, "\u{fffd}")) } else { text }
 }
 
 /// Whether a member's name is an id rather than a name.
@@ -171,6 +186,16 @@ mod tests {
             &format!("${}", ".a".repeat(300)),
             &format!("${}", ".a".repeat(300)),
         );
+    }
+
+    #[test]
+    fn no_name_makes_a_terminal_do_anything() {
+        let check = |key: &[u8], name: &str| assert_eq!(super::name_of(key), name);
+        check(b"plain", "plain");
+        check(b"\x1b[31mred\x07", "\u{fffd}[31mred\u{fffd}");
+        check("\u{9b}31m\u{202e}".as_bytes(), "\u{fffd}31m\u{fffd}");
+        check(b"a\nb", "a\u{fffd}b");
+        check(b"\xff", "\u{fffd}");
     }
 
     #[test]
