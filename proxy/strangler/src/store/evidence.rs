@@ -382,8 +382,9 @@ impl Thread {
                 cleanse_path(&redactor, &mut what.path);
             }
             let Some(example) = &mut seen.example else { continue };
+            let request = Some(&mut example.request).filter(|id| !is_made_id(id));
             let texts = [
-                Some(&mut example.request),
+                request,
                 Some(&mut example.target),
                 Some(&mut example.path),
                 example.legacy.as_mut(),
@@ -429,6 +430,13 @@ impl Thread {
             }
         }
     }
+}
+
+/// Whether this is an id as the proxy makes one, or a UUID. It looks like a token, tells nothing of anybody, and is
+/// what somebody who reads an example looks for in the log.
+fn is_made_id(id: &str) -> bool {
+    let digits = id.bytes().filter(u8::is_ascii_hexdigit).count();
+    digits == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') && id.len() <= 36
 }
 
 fn cleanse_path(redactor: &Redactor<'_>, path: &mut ComparedPath) {

@@ -313,6 +313,27 @@ fn no_secret_reaches_the_disk_even_if_nobody_redacted_it() {
 }
 
 #[test]
+fn the_id_of_an_example_is_found_in_the_log_again() {
+    let snapshot = snapshot();
+    let evidence = start(None, Arc::clone(&snapshot)).unwrap();
+    for (id, is_kept) in [
+        ("9f86d081884c7d659a2feaa0c55ad015", true),
+        ("9f86d081-884c-7d65-9a2f-eaa0c55ad015", true),
+        ("4111111111111111", false),
+        ("ann.lee@mail.example.com", false),
+    ] {
+        let mut observed = observation(&snapshot, "{\"a\": 1}", &format!("{{\"a\": \"{id}\"}}"), "/orders");
+        let Outcome::Compared(seen) = &mut observed.outcome else { panic!("the bodies differ") };
+        for example in seen.iter_mut().filter_map(|seen| seen.example.as_mut()) {
+            example.request = id.into();
+        }
+        evidence.observe(observed);
+        let shown = serde_json::to_string(&reported(&evidence)).unwrap();
+        assert_eq!(shown.contains(&format!("\"request\":\"{id}\"")), is_kept, "{shown}");
+    }
+}
+
+#[test]
 fn the_inventory_learns_from_what_has_ended_and_outlives_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let telemetry = crate::telemetry::Telemetry::new();
