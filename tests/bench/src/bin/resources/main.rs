@@ -1,7 +1,10 @@
 //! Resource truth: memory and descriptors of the proxy before, during and after each attack, and what other
 //! clients feel meanwhile. Writes `tests/bench/RESOURCES.md`.
 //!
-//! Owns the attacks and their figures. Refuses to judge: it prints what it saw.
+//! Owns the figures; `attacks` says what each attack does. Refuses to judge: it prints what it saw.
+
+mod attacks;
+mod origin;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
@@ -13,13 +16,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::task::{LocalSet, spawn_local};
 
-/// Bytes that are written or read at once.
-const PIECE: usize = 64 * 1024;
+use self::attacks::{
+    exchange, get, half_uploads, hold_idle, pipelined, post, slow_heads, slow_reader, tiny_chunks,
+};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -124,7 +127,7 @@ fn main() -> Result<()> {
 
 async fn run(arguments: &Arguments) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let origin = start_origin().await?;
+    let origin = origin::start().await?;
     let proxy = Proxy::start(&arguments.strangler, folder.path(), origin).await?;
     let at = proxy.address;
     let Arguments { slow, idle, large, seconds, .. } = *arguments;
@@ -132,14 +135,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
     // Buffers that every thread needs once are not an attack's.
     get(at, 1024 * 1024).await?;
     let mut rows = vec![attack(&proxy, "nothing", async || Ok(pause(stay / 4).await)).await?];
-    let down = async || get(at, large).await;
-    rows.push(attack(&proxy, &format!("{} MiB down", large >> 20), down).await?);
-    rows.push(attack(&proxy, &format!("{} MiB up", large >> 20), async || post(at, large).await).await?);
-    let reader = async || slow_reader(at, large, stay).await;
-    rows.push(attack(&proxy, "a reader at 10 KB/s of an endless answer", reader).await?);
-    let heads = async || slow_heads(at, slow, stay).await;
-    rows.push(attack(&proxy, &format!("{slow} clients with slow heads"), heads).await?);
-    // Twice: an allocator keeps what it has once had, but a leak grows again.
+    // First, so that nothing freed before is used; and twice: an allocator keeps what it has once had, but a
+    // leak grows again.
     for name in ["idle connections", "idle connections, again"] {
         let hold = async || hold_idle(at, idle, &proxy).await;
         let mut row = attack(&proxy, &format!("{idle} {name}"), hold).await?;
@@ -147,6 +144,20 @@ async fn run(arguments: &Arguments) -> Result<()> {
         row.note = format!("{:.1} KiB more per idle connection", more as f64 / idle.max(1) as f64);
         rows.push(row);
     }
+    let down = async || get(at, large).await;
+    rows.push(attack(&proxy, &format!("{} MiB down", large >> 20), down).await?);
+    rows.push(attack(&proxy, &format!("{} MiB up", large >> 20), async || post(at, large).await).await?);
+    let reader = async || slow_reader(at, large, stay).await;
+    rows.push(attack(&proxy, "a reader at 10 KB/s of an endless answer", reader).await?);
+    let heads = async || slow_heads(at, slow, stay).await;
+    rows.push(attack(&proxy, &format!("{slow} clients with slow heads"), heads).await?);
+    let pipeline = async || pipelined(at, slow / 20, stay).await;
+    rows.push(
+        attack(&proxy, &format!("{} clients that pipeline and read nothing", slow / 20), pipeline).await?,
+    );
+    let half = async || half_uploads(at, slow, stay, &proxy).await;
+    rows.push(attack(&proxy, &format!("{slow} uploads that stop half-way"), half).await?);
+    rows.push(attack(&proxy, "an upload in chunks of one byte", async || tiny_chunks(at, stay).await).await?);
     let text = render(&rows);
     write_out(&arguments.out, &text)
 }
@@ -206,148 +217,6 @@ async fn probe(address: SocketAddr, stop: Rc<Cell<bool>>, times: Rc<RefCell<Vec<
         exchange(&mut stream, 100).await?;
         times.borrow_mut().push(begun.elapsed().as_micros());
         tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    Ok(())
-}
-
-async fn exchange(stream: &mut TcpStream, size: u64) -> Result<()> {
-    stream.write_all(format!("GET /{size} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await?;
-    let (_, mut got) = read_head(stream).await?.context("no answer")?;
-    let mut buffer = vec![0; PIECE];
-    while got < size {
-        let read = stream.read(&mut buffer).await?;
-        if read == 0 {
-            bail!("cut after {got} of {size} bytes");
-        }
-        got += u64::try_from(read)?;
-    }
-    Ok(())
-}
-
-async fn get(address: SocketAddr, size: u64) -> Result<Option<Held>> {
-    exchange(&mut TcpStream::connect(address).await?, size).await?;
-    Ok(None)
-}
-
-async fn post(address: SocketAddr, size: u64) -> Result<Option<Held>> {
-    let mut stream = TcpStream::connect(address).await?;
-    let head = format!("POST /2 HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n");
-    stream.write_all(head.as_bytes()).await?;
-    send(&mut stream, size).await?;
-    let (head, _) = read_head(&mut stream).await?.context("no answer")?;
-    if !head.starts_with("HTTP/1.1 200") {
-        bail!("not 200: {head}");
-    }
-    Ok(None)
-}
-
-async fn send(stream: &mut TcpStream, size: u64) -> Result<()> {
-    let piece = vec![b'x'; PIECE];
-    let mut left = size;
-    while left > 0 {
-        let next = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-        stream.write_all(piece.get(..next).unwrap_or_default()).await?;
-        left -= u64::try_from(next)?;
-    }
-    Ok(())
-}
-
-async fn slow_reader(address: SocketAddr, size: u64, stay: Duration) -> Result<Option<Held>> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(format!("GET /{size} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await?;
-    let until = Instant::now() + stay;
-    let mut buffer = [0; 1000];
-    while Instant::now() < until {
-        if stream.read(&mut buffer).await? == 0 {
-            bail!("the slow reader was cut");
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(None)
-}
-
-/// One byte of a head every now and then.
-async fn slow_heads(address: SocketAddr, count: usize, stay: Duration) -> Result<Option<Held>> {
-    let mut streams = Vec::new();
-    for _ in 0..count {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(b"GET /1 HTTP/1.1\r\nhost: x\r\nx-slow: ").await?;
-        streams.push(stream);
-    }
-    let until = Instant::now() + stay;
-    while Instant::now() < until {
-        for stream in &mut streams {
-            // The proxy may have lost its patience with some.
-            drop(stream.write_all(b"a").await);
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    Ok(None)
-}
-
-/// Connections that were used once and then stay.
-async fn hold_idle(address: SocketAddr, count: usize, proxy: &Proxy) -> Result<Option<Held>> {
-    let mut streams = Vec::new();
-    for _ in 0..count {
-        let mut stream = TcpStream::connect(address).await?;
-        exchange(&mut stream, 100).await?;
-        streams.push(stream);
-    }
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    proxy.held().map(Some)
-}
-
-/// Reads one head; with it, how many bytes of a body came along.
-async fn read_head(stream: &mut TcpStream) -> Result<Option<(String, u64)>> {
-    let mut input = Vec::with_capacity(4096);
-    loop {
-        if let Some(end) = input.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(input.get(..end).unwrap_or_default()).into_owned();
-            return Ok(Some((head, u64::try_from(input.len() - end - 4)?)));
-        }
-        if stream.read_buf(&mut input).await? == 0 {
-            return Ok(None);
-        }
-    }
-}
-
-/// Answers `/N` with N bytes, after reading and dropping any body. Has a runtime of its own.
-async fn start_origin() -> Result<SocketAddr> {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        LocalSet::new().block_on(&runtime, async move {
-            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-            // Who asked is waiting.
-            tell.send(listener.local_addr()?).ok();
-            loop {
-                let (stream, _) = listener.accept().await?;
-                // A client that leaves in the middle is no news to an origin.
-                spawn_local(async move { serve(stream).await.ok() });
-            }
-        })
-    });
-    told.await.context("the origin did not start")
-}
-
-async fn serve(mut stream: TcpStream) -> Result<()> {
-    stream.set_nodelay(true)?;
-    let mut buffer = vec![0; PIECE];
-    while let Some((head, mut got)) = read_head(&mut stream).await? {
-        let size: u64 =
-            head.split(' ').nth(1).and_then(|target| target.get(1..)?.parse().ok()).unwrap_or_default();
-        let length = head
-            .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<u64>().ok());
-        while got < length.unwrap_or_default() {
-            let read = stream.read(&mut buffer).await?;
-            if read == 0 {
-                return Ok(());
-            }
-            got += u64::try_from(read)?;
-        }
-        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").as_bytes()).await?;
-        send(&mut stream, size).await?;
     }
     Ok(())
 }
