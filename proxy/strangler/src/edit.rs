@@ -120,6 +120,7 @@ pub struct Proposal {
     file: PathBuf,
     before: String,
     after: String,
+    hash_before: String,
     hash: String,
 }
 
@@ -137,6 +138,11 @@ impl Proposal {
     /// The hash that the whole configuration has once this is written.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The hash that the whole configuration has without it.
+    pub fn hash_before(&self) -> &str {
+        &self.hash_before
     }
 
     /// The edited text.
@@ -188,6 +194,7 @@ pub fn propose(source: &Source, slice: &str, change: &Change) -> Result<Proposal
         change.apply(document.as_item_mut(), slice).map_err(no_place)?;
         Ok(document.to_string())
     })?;
+    let hash_before = content_hash(&sources);
     let edited = with_text(sources, &name, &after);
     let refused = |diagnostics| EditError::Refused { file: name.clone(), diagnostics };
     let new = loaded(&edited, source.base()).map_err(refused)?;
@@ -195,7 +202,7 @@ pub fn propose(source: &Source, slice: &str, change: &Change) -> Result<Proposal
         let why = "the change could not be made in the way this file is written; make it by hand";
         return Err(no_place(why.to_owned()));
     }
-    Ok(Proposal { file: PathBuf::from(&name), before, after, hash: content_hash(&edited) })
+    Ok(Proposal { file: PathBuf::from(&name), before, after, hash_before, hash: content_hash(&edited) })
 }
 
 /// The compiled configuration, or its errors.

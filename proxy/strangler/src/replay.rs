@@ -16,7 +16,7 @@ mod selftest;
 mod send;
 
 pub(crate) use item::Item;
-pub(crate) use load::{Loader, as_recorded};
+pub(crate) use load::{LeftOut, Loader, as_recorded};
 pub(crate) use outcome::{Conclusion, Demands, FailOn, Gathered};
 pub(crate) use run::{Judged, Methods, Pace, Primary, RunError, Settings, run, with_context};
 pub(crate) use selftest::SelfTest;

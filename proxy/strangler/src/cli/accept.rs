@@ -12,6 +12,7 @@ use strangler_core::evidence::report::SliceReport;
 use super::output::Output;
 use super::target::AdminTarget;
 use super::{AdminArguments, Exit, Failure, Outcome, client};
+use crate::admin::status::StatusReport;
 use crate::edit::{Acceptance, Change, EditError, Proposal, propose};
 use crate::live::compile;
 use crate::live::report::ReloadReport;
@@ -125,29 +126,27 @@ fn written(
     admin: &AdminArguments,
     output: &Output,
 ) -> Outcome {
-    let reload = AdminTarget::resolve(admin).and_then(|target| {
-        let body = serde_json::json!({});
-        let answer = client::ask(&target, Method::POST, "/api/reload", Some(&body))?;
-        match answer.status {
-            StatusCode::OK | StatusCode::UNPROCESSABLE_ENTITY => answer.parse::<ReloadReport>(),
-            _ => Err(answer.into_failure()),
-        }
-    });
-    let (live, exit) = match &reload {
-        Ok(ReloadReport::Applied { generation, .. } | ReloadReport::Unchanged { generation, .. }) => {
+    let asked = AdminTarget::resolve(admin).and_then(|target| reload(&target, proposal, admin));
+    let (live, exit) = match &asked {
+        Ok(Some(ReloadReport::Applied { generation, .. } | ReloadReport::Unchanged { generation, .. })) => {
             (format!("Generation {generation} serves."), Exit::Pass)
         }
-        Ok(ReloadReport::Rejected { generation, .. }) => (
+        Ok(Some(ReloadReport::Rejected { generation, .. })) => (
             format!(
-                "The running proxy refuses its configuration (see `strangler status`): generation {generation} goes on serving."
+                "The running proxy refuses its configuration (see `strangler status`): generation {generation} \
+                 goes on serving."
             ),
             Exit::Failed,
         ),
         // Only who names a proxy expects one.
         Err(failure) if admin.admin.is_some() => (failure.message.clone(), failure.exit),
-        Err(_) => ("No running proxy was found; it takes effect with the next start.".to_owned(), Exit::Pass),
+        Ok(None) | Err(_) => {
+            let message =
+                "No running proxy was found that serves this file; it takes effect where it is read next.";
+            (message.to_owned(), Exit::Pass)
+        }
     };
-    report.reload = reload.ok();
+    report.reload = asked.ok().flatten();
     if output.json {
         output.json(&report);
         return Ok(exit);
@@ -159,6 +158,26 @@ fn written(
         proposal.file().display()
     ));
     Ok(exit)
+}
+
+/// Has the running proxy read its files; `None`: the one that answers there serves something else, and nobody named
+/// it.
+fn reload(
+    target: &AdminTarget,
+    proposal: &Proposal,
+    admin: &AdminArguments,
+) -> Result<Option<ReloadReport>, Failure> {
+    if admin.admin.is_none() {
+        let status: StatusReport = client::ask(target, Method::GET, "/api/status", None)?.parse()?;
+        if ![proposal.hash_before(), proposal.hash()].contains(&&*status.configuration.hash) {
+            return Ok(None);
+        }
+    }
+    let answer = client::ask(target, Method::POST, "/api/reload", Some(&serde_json::json!({})))?;
+    match answer.status {
+        StatusCode::OK | StatusCode::UNPROCESSABLE_ENTITY => answer.parse().map(Some),
+        _ => Err(answer.into_failure()),
+    }
 }
 
 /// An edit that was not made, as the end of the command.

@@ -24,8 +24,8 @@ use crate::corpus::{CorpusError, Ending, Limits, Reader};
 use crate::live::compile;
 use crate::live::source::Source;
 use crate::replay::{
-    Conclusion, Demands, FailOn, Gathered, Item, Judged, Loader, Methods, Pace, Primary, RunError, SelfTest,
-    Settings, Side, as_recorded, with_context,
+    Conclusion, Demands, FailOn, Gathered, Item, Judged, LeftOut, Loader, Methods, Pace, Primary, RunError,
+    SelfTest, Settings, Side, as_recorded, with_context,
 };
 
 /// Bytes of a body that are compared, as `shadow.body_max` has it.
@@ -185,9 +185,11 @@ pub(super) fn run(arguments: &ReplayArguments, output: &Output) -> Outcome {
             });
         }
     };
-    let unrouted = Cell::new(0);
-    let ended = send(&mut reader, &snapshot, &settings, arguments.slice.clone(), &unrouted, &mut tell)?;
-    gathered.unrouted(unrouted.get());
+    let left_out = Cell::new((0, 0));
+    let ended = send(&mut reader, &snapshot, &settings, arguments.slice.clone(), &left_out, &mut tell)?;
+    let (unrouted, elsewhere) = left_out.get();
+    gathered.left_out(LeftOut::NoRoute, unrouted);
+    gathered.left_out(LeftOut::OtherSlice, elsewhere);
     progress.end();
     let unreachable = match ended {
         Ok(()) => None,
@@ -335,7 +337,7 @@ fn send(
     snapshot: &Snapshot,
     settings: &Settings,
     slice: Option<String>,
-    unrouted: &Cell<u64>,
+    left_out: &Cell<(u64, u64)>,
     told: &mut dyn FnMut(&Item, Option<Judged>),
 ) -> Result<Result<(), RunError<CorpusError>>, Failure> {
     let mut loader = Loader::new(snapshot, slice);
@@ -346,8 +348,9 @@ fn send(
                 Err(error) => return Some(Err(error)),
             };
             match loader.item(&exchange) {
-                Some(item) => return Some(Ok(item)),
-                None => unrouted.set(unrouted.get() + 1),
+                Ok(item) => return Some(Ok(item)),
+                Err(LeftOut::NoRoute) => left_out.set((left_out.get().0 + 1, left_out.get().1)),
+                Err(LeftOut::OtherSlice) => left_out.set((left_out.get().0, left_out.get().1 + 1)),
             }
         }
     });

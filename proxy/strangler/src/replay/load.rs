@@ -18,6 +18,15 @@ use strangler_core::words::RouteId;
 use super::item::{Item, Line};
 use crate::corpus::Exchange;
 
+/// Why an exchange is not sent at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeftOut {
+    /// No route of the configuration takes it.
+    NoRoute,
+    /// It belongs to a slice that was not asked for.
+    OtherSlice,
+}
+
 /// Makes items of exchanges, under one configuration.
 #[derive(Debug)]
 pub(crate) struct Loader<'a> {
@@ -35,13 +44,13 @@ impl<'a> Loader<'a> {
         Loader { snapshot, routes, slice, number: 0 }
     }
 
-    /// The item of the next exchange; `None`: no route of a wanted slice takes it.
-    pub(crate) fn item(&mut self, exchange: &Exchange) -> Option<Item> {
+    /// The item of the next exchange.
+    pub(crate) fn item(&mut self, exchange: &Exchange) -> Result<Item, LeftOut> {
         self.number += 1;
-        let route = self.route(exchange)?;
+        let route = self.route(exchange).ok_or(LeftOut::NoRoute)?;
         let slice = self.snapshot.slice(self.snapshot.route(route).slice).name.clone();
         if self.slice.as_deref().is_some_and(|wanted| wanted != &*slice) {
-            return None;
+            return Err(LeftOut::OtherSlice);
         }
         let request = &exchange.request;
         let lines: Vec<Line> = request
@@ -55,7 +64,7 @@ impl<'a> Loader<'a> {
             Body::Opaque { .. } => Some("its body is no text, of which only the length is kept"),
             Body::Missing => Some("its body was not captured"),
         };
-        Some(Item {
+        Ok(Item {
             number: self.number,
             id: exchange.id.clone(),
             at: exchange.at.parse().unwrap_or(Timestamp::UNIX_EPOCH),

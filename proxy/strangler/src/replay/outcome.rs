@@ -17,6 +17,7 @@ use strangler_core::snapshot::Snapshot;
 use strangler_core::words::{Owner, Share};
 
 use super::item::Item;
+use super::load::LeftOut;
 use super::run::Judged;
 
 /// Shapes that are told by name when they were never compared.
@@ -59,6 +60,8 @@ pub(crate) struct Counts {
     pub(crate) skipped_methods: u64,
     /// Not sent: no route of the configuration takes them.
     pub(crate) skipped_routes: u64,
+    /// Not sent: they belong to slices that were not asked for.
+    pub(crate) skipped_slices: u64,
     /// Compared.
     pub(crate) compared: u64,
     /// Not compared because they no longer hold.
@@ -112,10 +115,13 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// Exchanges that no route takes.
-    pub(crate) fn unrouted(&mut self, count: u64) {
+    /// Exchanges that were not looked at.
+    pub(crate) fn left_out(&mut self, why: LeftOut, count: u64) {
         self.counts.exchanges += count;
-        self.counts.skipped_routes += count;
+        match why {
+            LeftOut::NoRoute => self.counts.skipped_routes += count,
+            LeftOut::OtherSlice => self.counts.skipped_slices += count,
+        }
     }
 
     /// One exchange and what became of it; `None`: it was not to be sent.
@@ -202,7 +208,12 @@ impl<'a> Gathered<'a> {
         };
         // The live gate is about traffic over time; a corpus has one of its own.
         report.slices.retain(|slice| slice.accounts.eligible > 0);
-        report.slices.iter_mut().for_each(|slice| slice.gate = None);
+        for slice in &mut report.slices {
+            slice.gate = None;
+            if let Some((found, _)) = slice.sentence.split_once("; gate: ") {
+                slice.sentence = found.to_owned();
+            }
+        }
         self.counts.shapes = self.shapes.len() as u64;
         self.counts.shapes_compared = self.shapes.values().filter(|(compared, _)| *compared).count() as u64;
         let problems = report.slices.iter().flat_map(|slice| &slice.problems);
@@ -256,16 +267,24 @@ impl<'a> Gathered<'a> {
         let sum = |account: fn(&report::AccountsReport) -> u64| -> String {
             grouped(report.slices.iter().map(|slice| account(&slice.accounts)).sum())
         };
+        let left_out: Vec<String> = [
+            (counts.skipped_methods, "because of their method"),
+            (counts.skipped_routes, "because no route takes them"),
+            (counts.skipped_slices, "of other slices"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, why)| format!("{} {why}", grouped(count)))
+        .collect();
+        let left_out =
+            if left_out.is_empty() { String::new() } else { format!("; not sent: {}", left_out.join(", ")) };
         let mut summary = vec![format!(
-            "match {}, mismatch {}, ignored {}, not-compared {} of {} recorded exchanges; {} not sent because \
-                 of their method, {} because no route takes them.",
+            "match {}, mismatch {}, ignored {}, not-compared {} of {} recorded exchanges{left_out}.",
             sum(|accounts| accounts.matched),
             sum(|accounts| accounts.mismatch),
             sum(|accounts| accounts.ignored),
             sum(|accounts| accounts.not_compared),
             grouped(counts.exchanges),
-            grouped(counts.skipped_methods),
-            grouped(counts.skipped_routes),
         )];
         if counts.incomplete > 0 {
             let incomplete = grouped(counts.incomplete);

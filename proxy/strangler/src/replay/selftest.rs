@@ -55,7 +55,8 @@ impl SelfTest {
             .fold((0, 0), |(made, caught), count| (made + count.made, caught + count.caught))
     }
 
-    /// Puts mistakes into an answer that has been compared with legacy's.
+    /// Puts mistakes into an answer that has been compared with legacy's; into legacy's own where that one is wrong
+    /// already.
     pub(crate) fn add(
         &mut self,
         context: &Context<'_>,
@@ -65,14 +66,17 @@ impl SelfTest {
     ) {
         let Some(base) = comparison(context, legacy, extracted) else { return };
         self.answers += 1;
+        // In an answer that is wrong already, one more mistake of the same kind would go unnoticed.
+        let good = if base.differences.is_empty() { extracted } else { legacy };
+        let Some(base) = comparison(context, legacy, good) else { return };
         for mutation in Mutation::ALL {
             let count = self.mutations.entry(mutation).or_default();
-            for mutant in mutants(mutation, extracted, PER_ANSWER_MAX, draw) {
+            for mutant in mutants(mutation, good, PER_ANSWER_MAX, draw) {
                 count.made += 1;
                 if is_noticed(context, legacy, &mutant, &base) {
                     count.caught += 1;
                 } else {
-                    count.explain(context, legacy, extracted, &mutant);
+                    count.explain(context, legacy, good, &mutant);
                 }
             }
         }

@@ -144,9 +144,9 @@ fn nothing_compared_is_never_a_pass() {
     let none = Bench::new(&[]);
     none.exits(side.url(), side.url(), &[], 4, "Insufficient evidence: nothing was compared.");
     let unrouted = Bench::new(&[exchange("GET", "/elsewhere", &json!([]), 200, "{}")]);
-    unrouted.exits(side.url(), side.url(), &[], 4, "1 because no route takes them");
+    unrouted.exits(side.url(), side.url(), &[], 4, "not sent: 1 because no route takes them.");
     let unsafe_only = Bench::new(&[exchange("POST", "/products", &json!([]), 200, "{}")]);
-    unsafe_only.exits(side.url(), side.url(), &[], 4, "1 not sent because of their method");
+    unsafe_only.exits(side.url(), side.url(), &[], 4, "not sent: 1 because of their method.");
     assert_eq!(side.seen(), [], "nothing that may have an effect is sent unasked");
     unsafe_only.exits(side.url(), side.url(), &["--methods", "POST"], 0, "match 1");
     assert_eq!(side.seen().len(), 2);

@@ -141,7 +141,7 @@ fn rules() -> Vec<RuleReport> {
     vec![
         RuleReport {
             rule: "ignore $.generated_at".to_owned(),
-            sentence: "hides 40 differences of 1 kind".to_owned(),
+            sentence: "`ignore $.generated_at` hides 40 differences of 1 kind".to_owned(),
             why: None,
             until: None,
             expired: false,
@@ -154,7 +154,7 @@ fn rules() -> Vec<RuleReport> {
         },
         RuleReport {
             rule: "accept 99990000".to_owned(),
-            sentence: "hides nothing".to_owned(),
+            sentence: "`accept 99990000` hides nothing".to_owned(),
             why: Some("legacy rounds wrongly, SHOP-412".to_owned()),
             until: Some(jiff::civil::date(2026, 2, 1)),
             expired: true,
@@ -208,7 +208,7 @@ fn hostile() -> Report {
     one.relation = Some(HOSTILE.to_owned());
     one.examples = vec![Example { method: HOSTILE.into(), ..example(HOSTILE, HOSTILE, HOSTILE) }];
     slice.hidden[0].path = HOSTILE.to_owned();
-    slice.rules[0].rule = HOSTILE.to_owned();
+    slice.rules[0].sentence = HOSTILE.to_owned();
     slice.noise[0].path = HOSTILE.to_owned();
     report
 }
@@ -277,8 +277,8 @@ fn text_at_80_columns() {
             count
 
           RULES (2)
-            ignore $.generated_at: hides 40 differences of 1 kind
-            accept 99990000: hides nothing; why: legacy rounds wrongly, SHOP-412;
+            `ignore $.generated_at` hides 40 differences of 1 kind
+            `accept 99990000` hides nothing; why: legacy rounds wrongly, SHOP-412;
             expired on 2026-02-01
 
             ROUTE                  MATCH  MISMATCH   IGNORED NOT-COMP.    SHAPES
@@ -325,8 +325,8 @@ fn text_at_200_columns() {
             body.value at $.items[*].stock on GET /products: of 100 asked twice, only extracted differed 4, only legacy 5, both 1 (p = 0.746); values there do not count
 
           RULES (2)
-            ignore $.generated_at: hides 40 differences of 1 kind
-            accept 99990000: hides nothing; why: legacy rounds wrongly, SHOP-412; expired on 2026-02-01
+            `ignore $.generated_at` hides 40 differences of 1 kind
+            `accept 99990000` hides nothing; why: legacy rounds wrongly, SHOP-412; expired on 2026-02-01
 
             ROUTE                  MATCH  MISMATCH   IGNORED NOT-COMP.    SHAPES
             GET /products            500         0        40         0        12
@@ -378,8 +378,8 @@ fn markdown_is_a_table_of_problems_with_details() {
 
         **Rules**
 
-        - ignore \$.generated\_at: hides 40 differences of 1 kind
-        - accept 99990000: hides nothing; why: legacy rounds wrongly, SHOP-412; expired on 2026-02-01
+        - \`ignore \$.generated\_at\` hides 40 differences of 1 kind
+        - \`accept 99990000\` hides nothing; why: legacy rounds wrongly, SHOP-412; expired on 2026-02-01
 
         **Noise**
 
@@ -439,7 +439,7 @@ fn workflow_commands_are_one_line_each() {
     expect![[r#"
         ::error title=products%3A body.type $.items[*].price (3f9c21ab)::body.type at $.items[*].price: string → decimal (string↔number), 5%25 of the route's comparisons%0Alegacy string → extracted decimal (string↔number); 60 requests, 5%25 of those compared on GET /products/{id}: match 600, mismatch 60, ignored 0, not-compared 34 (range 4, shed 30)%0Ae.g. GET /products/7?currency=EUR at $.items[3].price: legacy "19.90", extracted 19.9 (request 0192f0c1)%0Areproduce: diff <(curl -si 'http://127.0.0.1:8000/products/7?currency=EUR') <(curl -si 'http://127.0.0.1:8002/products/7?currency=EUR')
         ::error title=gate of products::failed: mismatches: 5%25 of 1,200, below 0.5%25 at 95%25 is demanded%0Amatch 1,100, mismatch 60, ignored 40, not-compared 34 (range 4, shed 30)
-        ::warning title=rule of products::accept 99990000: hides nothing; why: legacy rounds wrongly, SHOP-412; expired on 2026-02-01
+        ::warning title=rule of products::`accept 99990000` hides nothing; why: legacy rounds wrongly, SHOP-412; expired on 2026-02-01
         ::error title=strangler%3A failed::1 problem in 60 of 1,200 comparisons
     "#]].assert_eq(&with(&report(), github::render));
 }

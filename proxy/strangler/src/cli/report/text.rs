@@ -248,7 +248,8 @@ fn rules(page: &mut Page, rules: &[RuleReport], output: &Output) {
 }
 
 pub(super) fn rule_words(rule: &RuleReport) -> String {
-    let mut words = format!("{}: {}", rule.rule, rule.sentence);
+    // It names the rule.
+    let mut words = rule.sentence.clone();
     if let Some(why) = &rule.why {
         words.push_str(&format!("; why: {why}"));
     }
