@@ -26,7 +26,7 @@ impl Budget {
 
     /// For questions whether two values agree, in values looked at.
     pub(super) fn of_questions() -> Self {
-        Budget(1_000_000)
+        Budget(300_000)
     }
 
     /// Takes steps; `false`: there are not so many left.
