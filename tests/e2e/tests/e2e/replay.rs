@@ -8,6 +8,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
+use crate::reload::Site;
 use crate::support::proxy::{House, printed};
 use side::{Side, product};
 
@@ -311,6 +312,35 @@ fn recorded_answers_stand_in_for_the_monolith() {
     let candidate = Side::start(move |_, _| (200, told("hunter2")));
     let output = bench.exits("recorded", candidate.url(), &["--json"], 0, "\"match\": 1");
     assert!(!printed(&output).contains("hunter2"), "{}", printed(&output));
+}
+
+#[test]
+fn what_bundle_writes_is_what_replay_reads() {
+    let site = Site::new();
+    let side = Side::good();
+    let text = site.configuration("legacy").replace("\"/products/**\"", "\"GET /products/{id:int}\"");
+    let proxy_house = House::new(&text);
+    let proxy = proxy_house.serve();
+    let bench = Bench::new(&products(5));
+    let corpus = bench.house.folder().join("corpus");
+    let bundle = bench.house.folder().join("bundle");
+    let (corpus, bundle) = (corpus.to_str().unwrap(), bundle.to_str().unwrap());
+    let made = proxy.ask(&["bundle", "products", "--corpus", corpus, "--out", bundle]);
+    assert_eq!(made.status.code(), Some(0), "{}", printed(&made));
+    let rules = bench.house.command(&["replay", "bundle", "--print-config"]);
+    assert_eq!(rules.status.code(), Some(0), "{}", printed(&rules));
+    fs::write(bench.house.folder().join("rules.toml"), &rules.stdout).unwrap();
+    for more in [vec![], vec!["--config", "rules.toml"]] {
+        let mut arguments = vec!["replay", "bundle", "--primary", side.url(), "--candidate", side.url()];
+        arguments.extend(more);
+        let output = bench.house.command(&arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", printed(&output));
+        assert!(printed(&output).contains("match 5, mismatch 0"), "{}", printed(&output));
+    }
+    let accept = ["accept", "3f9c21ab", "--why", "x", "--until", "2099-01-01", "--slice", "products"];
+    let accept: Vec<&str> = accept.into_iter().chain(["--config", "rules.toml"]).collect();
+    let accepted = bench.house.command(&accept);
+    assert_eq!(accepted.status.code(), Some(0), "{}", printed(&accepted));
 }
 
 #[test]

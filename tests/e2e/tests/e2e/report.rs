@@ -3,8 +3,15 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
+use strangler::live::compile;
+use strangler::live::source::Source;
+use strangler::store::Evidence;
+use strangler_core::compare::Kind;
+use strangler_core::evidence::{Difference, Example, Observation, Outcome, Seen};
 
 use crate::reload::Site;
 use crate::support::client::Client;
@@ -35,6 +42,86 @@ fn without_comparisons_a_report_is_no_pass_in_any_form() {
     exits(&proxy.ask(&["report", "--format", "none"]), 2, "none");
     let text = printed(&proxy.ask(&["report"]));
     assert!(text.starts_with("products: nothing was compared"), "the sentence comes first: {text}");
+}
+
+/// What the proxy of this house has compared before it starts: so many matches, and prices that differ.
+fn compared(house: &House, matches: usize, mismatches: usize) {
+    let source = Source::File(house.file());
+    let snapshot = compile::load(&source.read().unwrap(), source.base()).snapshot.unwrap();
+    fs::create_dir_all(house.data_dir()).unwrap();
+    let evidence = Evidence::start(Some(&house.data_dir()), snapshot, Arc::default()).unwrap();
+    let price = Difference {
+        signature: "3f9c21ab".parse().unwrap(),
+        path: "$.price".parse().unwrap(),
+        kind: Kind::BodyValue,
+        left: "decimal".into(),
+        right: "decimal".into(),
+        relation: None,
+    };
+    let example = Example {
+        request: "r-1".into(),
+        at: Timestamp::now(),
+        method: "GET".into(),
+        target: "/products/7".into(),
+        path: "$.price".into(),
+        legacy: Some("19.90".into()),
+        extracted: Some("19.91".into()),
+    };
+    let wrong = Seen { what: Some(price), times: 1, hidden: None, example: Some(example) };
+    for number in 0..matches + mismatches {
+        let seen = if number < matches { Vec::new() } else { vec![wrong.clone()] };
+        evidence.observe(Observation {
+            slice: "products".into(),
+            route: "/products/**".into(),
+            at: Timestamp::now(),
+            shape: number as u64,
+            version: None,
+            outcome: Outcome::Compared(seen),
+            latency: None,
+            repeated: None,
+        });
+    }
+    evidence.release();
+}
+
+#[test]
+fn a_report_ends_as_the_evidence_says() {
+    let site = Site::new();
+    let lax = format!("{}gate = false\n", site.configuration("legacy"));
+    let strict = site.configuration("legacy");
+    for (text, matches, mismatches, code, part) in [
+        (&lax, 40, 0, 0, "products: no difference counts in 40 comparisons"),
+        (&lax, 40, 2, 1, "products: 1 problem in 2 of 42 comparisons"),
+        (&strict, 40, 0, 4, "more needed"),
+        (&strict, 40, 20, 1, "3f9c21ab body.value $.price"),
+    ] {
+        let house = House::new(text);
+        compared(&house, matches, mismatches);
+        let proxy = house.serve();
+        let told = proxy.ask(&["report"]);
+        exits(&told, code, part);
+        exits(&told, code, &format!("match {matches}, mismatch {mismatches}, ignored 0, not-compared 0"));
+        let json: Value = serde_json::from_slice(&proxy.ask(&["report", "--json"]).stdout).unwrap();
+        assert_eq!(json["exit_code"], code);
+        let status = printed(&proxy.ask(&["status"]));
+        assert!(status.contains("EVIDENCE\n  products: "), "{status}");
+        let explained = printed(&proxy.ask(&["explain", "GET", "/products/7"]));
+        assert!(explained.contains(&format!("match {matches}, mismatch {mismatches}")), "{explained}");
+        if mismatches > 0 {
+            exits(&told, code, "legacy 19.90, extracted 19.91 (request r-1)");
+            let reproduce = format!("<(curl -si {}/products/7)", site.products.url());
+            exits(&told, code, &reproduce);
+            let differences = proxy.admin_get("/api/differences?slice=products").json();
+            assert_eq!(differences["slices"][0]["differences"][0]["signature"], "3f9c21ab");
+            // The slice is the one in which the proxy has seen it.
+            let accept = ["accept", "3f9c21ab", "--why", "x", "--until", "2099-01-01", "--print"];
+            let file = house.file();
+            let accept: Vec<&str> = accept.into_iter().chain(["--config", file.to_str().unwrap()]).collect();
+            exits(&proxy.ask(&accept), 2, "+[[slices.products.compare.accept]]");
+        }
+        exits(&proxy.ask(&["evidence", "restart", "products", "--reason", "new data"]), 0, "epoch 2");
+        exits(&proxy.ask(&["report"]), 4, "nothing was compared");
+    }
 }
 
 #[test]
