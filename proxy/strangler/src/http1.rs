@@ -5,6 +5,7 @@
 //! is added and removed, and whose fault a failure is, is said in [`crate::forward`].
 
 pub(crate) mod body;
+pub(crate) mod buffers;
 pub(crate) mod chunked;
 pub(crate) mod fields;
 #[cfg(any(test, fuzzing))]
@@ -15,6 +16,7 @@ pub(crate) mod relay;
 pub(crate) mod wire;
 
 pub(crate) use body::{Framing, Incoming};
+pub(crate) use buffers::Buffers;
 pub(crate) use fields::Fields;
 pub(crate) use head::{HeadFault, RequestHead, ResponseHead, Version};
 pub(crate) use known::Known;

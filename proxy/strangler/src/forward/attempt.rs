@@ -188,7 +188,7 @@ impl Tries<'_> {
         };
         let connecting = connect(endpoint, &local.resolver, self.timeouts.connect);
         let tcp = watched(session, connecting).await??;
-        Ok((Connection::new(Wire::new(tcp), permit), false))
+        Ok((Connection::new(Wire::new(tcp, &local.buffers), permit), false))
     }
 
     fn idle(&self, session: &Session, endpoint: &EndpointState, cx: &mut Context<'_>) -> Option<Connection> {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::deadline::Deadline;
 use crate::http1::wire::READ_BYTES;
-use crate::http1::{RequestHead, ResponseHead, Wire};
+use crate::http1::{Buffers, RequestHead, ResponseHead, Wire};
 use crate::live::{Live, Reader, Running};
 use crate::shadow::{Entry, Lane};
 use crate::telemetry::{Recorder, Telemetry};
@@ -47,6 +47,8 @@ pub(crate) struct Local {
     pub(crate) draining: Cell<bool>,
     /// `1.1 NAME`, as appended to `Via`, with this process's name.
     pub(crate) via: Box<str>,
+    /// Memory for bytes that wait.
+    pub(crate) buffers: Rc<Buffers>,
     /// What every read of this thread goes into first.
     pub(crate) scratch: RefCell<Box<[u8]>>,
     /// Heads of exchanges that are over, whose memory is used again.
@@ -74,6 +76,7 @@ impl Local {
             recorder,
             draining: Cell::new(false),
             via: format!("1.1 {name}").into(),
+            buffers: Rc::default(),
             scratch: RefCell::new(vec![0; READ_BYTES].into()),
             requests: RefCell::default(),
             responses: RefCell::default(),

@@ -59,7 +59,8 @@ pub(crate) fn advance(
     seen: &mut dyn FnMut(&[u8]) -> bool,
 ) -> Result<Moved, MoveFault> {
     loop {
-        if sink.outbox().len() >= HIGH_WATER && flush(cx, sink)?.is_pending() {
+        if sink.waiting() >= HIGH_WATER && flush(cx, sink)?.is_pending() {
+            source.narrow();
             return Ok(Moved::Blocked);
         }
         if body.is_done() {
@@ -83,6 +84,7 @@ pub(crate) fn advance(
             Poll::Ready(Ok(count)) => {
                 let bytes = scratch.get(..count).unwrap_or_default();
                 let taken = pass(cx, bytes, body, (sink, outgoing), seen)?;
+                source.widen(count);
                 source.keep(bytes.get(taken..).unwrap_or_default());
             }
             Poll::Ready(Err(_broken)) => return Err(MoveFault::Ended),

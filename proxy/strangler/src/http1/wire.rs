@@ -6,6 +6,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,11 +14,13 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Bytes that one read may give.
-pub(crate) const READ_BYTES: usize = 64 * 1024;
+use super::buffers::Buffers;
 
-/// A buffer that has grown beyond this gives its memory back when it is empty.
-const KEPT_BYTES: usize = 2 * 1024;
+/// Bytes that one read may give at most.
+pub(crate) const READ_BYTES: usize = 256 * 1024;
+
+/// Bytes that one read may give at first, and again when the other side has not kept up.
+const FIRST_READ_BYTES: usize = 32 * 1024;
 
 /// One end of a connection.
 #[derive(Debug)]
@@ -25,8 +28,12 @@ pub(crate) struct Wire {
     tcp: TcpStream,
     inbox: Queue,
     outbox: Queue,
+    buffers: Rc<Buffers>,
     received: u64,
     sent: u64,
+    /// Bytes that the next read may give: what is read and finds no taker is held, so that more is read at once
+    /// only from a connection whose bytes find one.
+    window: usize,
 }
 
 /// Bytes in order, taken from the front.
@@ -41,21 +48,37 @@ impl Queue {
         self.bytes.get(self.taken..).unwrap_or_default()
     }
 
-    fn take(&mut self, count: usize) {
+    /// Takes bytes; an empty queue holds no memory.
+    fn take(&mut self, count: usize, buffers: &Buffers) {
         self.taken += count;
         if self.taken >= self.bytes.len() {
             self.taken = 0;
-            self.bytes.clear();
-            if self.bytes.capacity() > KEPT_BYTES {
-                self.bytes = Vec::new();
-            }
+            buffers.give(std::mem::take(&mut self.bytes));
         }
+    }
+
+    /// Its bytes, to be added to.
+    fn open(&mut self, more: usize, buffers: &Buffers) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffers.take(more);
+        }
+        &mut self.bytes
     }
 }
 
 impl Wire {
-    pub(crate) fn new(tcp: TcpStream) -> Wire {
-        Wire { tcp, inbox: Queue::default(), outbox: Queue::default(), received: 0, sent: 0 }
+    /// `buffers` are those of its thread.
+    pub(crate) fn new(tcp: TcpStream, buffers: &Rc<Buffers>) -> Wire {
+        let (inbox, outbox) = Default::default();
+        Wire {
+            tcp,
+            inbox,
+            outbox,
+            buffers: Rc::clone(buffers),
+            received: 0,
+            sent: 0,
+            window: FIRST_READ_BYTES,
+        }
     }
 
     /// Bytes that arrived so far.
@@ -75,13 +98,13 @@ impl Wire {
 
     /// Marks bytes of the inbox as used.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.inbox.take(count);
+        self.inbox.take(count, &self.buffers);
     }
 
     /// Keeps bytes that were read for later, behind those that are kept already.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.inbox.bytes.extend_from_slice(bytes);
+            self.inbox.open(bytes.len(), &self.buffers).extend_from_slice(bytes);
         }
     }
 
@@ -94,21 +117,39 @@ impl Wire {
     /// Puts an inbox back that was taken out, used up to `taken`.
     pub(crate) fn put_inbox(&mut self, bytes: Vec<u8>, taken: usize) {
         self.inbox = Queue { bytes, taken };
-        self.inbox.take(0);
+        self.inbox.take(0, &self.buffers);
     }
 
     /// Reads what has arrived; 0 at the end of the connection.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(into);
+        let room = self.window.min(into.len());
+        let mut buffer = ReadBuf::new(into.get_mut(..room).unwrap_or_default());
         ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut buffer))?;
         let count = buffer.filled().len();
         self.received = self.received.wrapping_add(u64::try_from(count).unwrap_or_default());
         Poll::Ready(Ok(count))
     }
 
+    /// What was read found a taker at once: if it was as much as may be read, more may be read.
+    pub(crate) fn widen(&mut self, read: usize) {
+        if read >= self.window {
+            self.window = self.window.saturating_mul(2).min(READ_BYTES);
+        }
+    }
+
+    /// What was read did not find a taker at once.
+    pub(crate) fn narrow(&mut self) {
+        self.window = FIRST_READ_BYTES;
+    }
+
     /// The bytes that wait to be sent, to be added to.
     pub(crate) fn outbox(&mut self) -> &mut Vec<u8> {
-        &mut self.outbox.bytes
+        self.outbox.open(0, &self.buffers)
+    }
+
+    /// Bytes that wait to be sent.
+    pub(crate) fn waiting(&self) -> usize {
+        self.outbox.rest().len()
     }
 
     /// Whether nothing waits to be sent.
@@ -124,7 +165,7 @@ impl Wire {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.note_sent(count);
-            self.outbox.take(count);
+            self.outbox.take(count, &self.buffers);
         }
         Poll::Ready(Ok(()))
     }
@@ -147,7 +188,9 @@ impl Wire {
                 }
             }
         }
-        self.outbox.bytes.extend_from_slice(bytes);
+        if !bytes.is_empty() {
+            self.outbox.open(bytes.len(), &self.buffers).extend_from_slice(bytes);
+        }
         Ok(())
     }
 

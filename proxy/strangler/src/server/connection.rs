@@ -55,7 +55,8 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, pla
 async fn run(worker: &Worker, tcp: TcpStream, peer: SocketAddr) {
     let client = Rc::new(Client::new(Rc::clone(&worker.local), peer));
     let patience = worker.local.pin().snapshot.limits.header_timeout;
-    let mut session = Session::new(client, Wire::new(tcp), Deadline::new(Instant::now() + patience));
+    let mut session =
+        Session::new(client, Wire::new(tcp, &worker.local.buffers), Deadline::new(Instant::now() + patience));
     let mut served = false;
     loop {
         let pipelined = !session.wire.inbox().is_empty();

@@ -25,7 +25,7 @@ use super::message::{Body, Full as NoRoom};
 use crate::http1::body::Piece;
 use crate::http1::chunked::{self, TrailerLimits};
 use crate::http1::wire::READ_BYTES;
-use crate::http1::{self, Fields, Incoming, Known, ResponseHead, Version, Wire};
+use crate::http1::{self, Buffers, Fields, Incoming, Known, ResponseHead, Version, Wire};
 use crate::telemetry::Recorder;
 use crate::upstream::connect::{ConnectError, Resolver, connect};
 use crate::upstream::connection::{AnswerFault, Connection};
@@ -105,6 +105,8 @@ pub(super) struct Sender {
     recorder: Rc<Recorder>,
     /// What every read goes into first.
     scratch: RefCell<Box<[u8]>>,
+    /// Memory for bytes that wait.
+    buffers: Rc<Buffers>,
 }
 
 struct Idle {
@@ -134,6 +136,7 @@ impl Sender {
             idle: RefCell::default(),
             recorder,
             scratch: RefCell::new(vec![0; READ_BYTES].into()),
+            buffers: Rc::default(),
         }
     }
 
@@ -278,7 +281,7 @@ impl Sender {
         let permit = endpoint.permit(limit, &self.recorder).ok_or(Failure::NotCompared(NotCompared::Shed))?;
         let patience = upstream.timeouts.connect.min(deadline.saturating_duration_since(Instant::now()));
         match connect(endpoint, &self.resolver, patience).await {
-            Ok(tcp) => Ok(Connection::new(Wire::new(tcp), permit)),
+            Ok(tcp) => Ok(Connection::new(Wire::new(tcp, &self.buffers), permit)),
             // This process has no socket left: that says nothing about the service.
             Err(ConnectError::Exhausted(_) | ConnectError::NotBuilt) => {
                 Err(Failure::NotCompared(NotCompared::Shed))
