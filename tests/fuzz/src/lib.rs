@@ -10,6 +10,7 @@ mod configuration;
 mod head;
 mod json;
 mod pattern;
+mod redact;
 mod reply;
 mod routing;
 mod settings;
@@ -17,6 +18,7 @@ mod settings;
 pub use configuration::configuration;
 pub use json::compare_json;
 pub use pattern::pattern;
+pub use redact::redact;
 pub use reply::compare_reply;
 pub use routing::routing;
 pub use settings::{predicates, response_path};
@@ -31,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("configuration", configuration),
     ("pattern", pattern),
     ("predicates", predicates),
+    ("redact", redact),
     ("response_path", response_path),
     ("routing", routing),
 ];

@@ -92,7 +92,7 @@ pub(super) fn line(r: &Redactor<'_>, name: &str, bytes: &[u8]) -> (String, Strin
 }
 
 fn is_plain(name: &str) -> bool {
-    name.len() < 16 || KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name))
+    KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name))
 }
 
 /// A header's value as it may be kept.

@@ -154,7 +154,7 @@ impl Copy<'_, '_> {
         let is_password = of("type").is_some_and(|kind| kind.eq_ignore_ascii_case("password"));
         let class = if is_password { Some(Class::Password) } else { named };
         for attribute in attributes {
-            self.out.push_str(attribute.lead);
+            self.name(attribute);
             let plain = unescaped(attribute.value).unwrap_or_else(|| attribute.value.to_owned());
             let lower = attribute.name.to_ascii_lowercase();
             let of_value =
@@ -197,6 +197,18 @@ impl Copy<'_, '_> {
                 (None, Some(class)) => Some((class, Holds::OneWord)),
                 (None, None) => None,
             };
+        }
+    }
+}
+
+impl Copy<'_, '_> {
+    /// Writes what stands before an attribute's value; its name may be anything.
+    fn name(&mut self, attribute: &Attribute<'_>) {
+        let redacted = text::nested(self.r, attribute.name, self.depth.max(3));
+        if *redacted == *attribute.name {
+            self.out.push_str(attribute.lead);
+        } else {
+            self.out.push_str(&attribute.lead.replacen(attribute.name, &redacted, 1));
         }
     }
 }

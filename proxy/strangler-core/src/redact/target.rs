@@ -41,9 +41,10 @@ fn origin(r: &Redactor<'_>, origin: &str) -> String {
     match (origin.split_once("://"), origin.rfind('@')) {
         (Some((scheme, authority)), Some(_)) => {
             let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-            format!("{scheme}://{}@{host}", r.replace(Class::Secret, user))
+            format!("{scheme}://{}@{}", r.replace(Class::Secret, user), text::plain(r, host))
         }
-        _ => origin.to_owned(),
+        // A name may be made of a secret, as in `http://TOKEN.example`.
+        _ => text::plain(r, origin),
     }
 }
 

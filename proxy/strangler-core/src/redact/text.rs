@@ -43,6 +43,11 @@ pub(super) fn nested<'t>(r: &Redactor<'_>, text: &'t str, depth: u32) -> Cow<'t,
     Cow::Owned(replaced(r, &linked, &found))
 }
 
+/// A text with what looks like a secret in it, or was found to be one, replaced; nothing in it is read as anything else.
+pub(super) fn plain(r: &Redactor<'_>, text: &str) -> String {
+    replaced(r, text, &found(r, text, DEPTH_MAX))
+}
+
 /// Everything secret in a plain text.
 fn found(r: &Redactor<'_>, text: &str, depth: u32) -> Vec<Found> {
     let mut found = detect::secrets(text);
