@@ -50,7 +50,8 @@ pub fn redact(bytes: &[u8]) {
     let pseudonyms = Pseudonyms::Keyed(Key::new([3; 32]));
     let rules = [Redact::Header("x-named".to_owned()), Redact::Form("field".to_owned())];
     let kept = Redactor::new(&pseudonyms, &rules, None).exchange(&raw);
-    let Some(reply) = kept.legacy else { panic!("a reply is kept as a reply") };
+    assert!(kept.legacy.is_some(), "a reply is kept as a reply");
+    let Some(reply) = kept.legacy else { return };
     let lines: String = reply.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     for kept in
         [kept.request.target.as_str(), lines.as_str(), reply.body.text(), structure(&reply.body).as_str()]
@@ -73,6 +74,5 @@ fn twice(body: &Body, media: &str, pseudonyms: &Pseudonyms) {
     };
     let raw = Exchanged { legacy: Some(again), ..Exchanged::default() };
     let kept = Redactor::new(pseudonyms, &[], None).exchange(&raw).legacy.map(|reply| reply.body);
-    let Some(kept) = kept else { panic!("a reply is kept as a reply") };
-    assert!(!kept.text().contains(SECRET));
+    assert!(kept.is_some_and(|kept| !kept.text().contains(SECRET)));
 }

@@ -99,8 +99,9 @@ fn found(ended: Ended, snapshot: &Snapshot, admin: &Admin) -> FoundReport {
     let route = snapshot.routes.iter().find(|route| *route.id == *ended.route);
     let rules = route.map_or(&[][..], |route| &route.policy.compare.redact);
     let redactor = Redactor::new(admin.parts.evidence.pseudonyms(), rules, route.map(|route| &route.pattern));
-    let endpoint = if ended.upstream.is_empty() {
-        String::new()
+    // An upstream that was given as a URL is called by it.
+    let endpoint = if ended.upstream.is_empty() || ended.upstream.ends_with(&ended.endpoint) {
+        ended.upstream.clone()
     } else {
         format!("{} ({})", ended.upstream, ended.endpoint)
     };

@@ -28,4 +28,5 @@ mod resources;
 mod shutdown;
 mod start;
 mod storefront;
+mod traffic;
 mod truncated;
