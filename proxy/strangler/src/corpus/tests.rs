@@ -1,6 +1,8 @@
 //! What is written is read, whole or torn; what is no corpus is refused.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use strangler_core::redact::Body;
 
@@ -133,4 +135,46 @@ fn whoever_asked_is_known_by_pseudonym_only() {
     assert_eq!(exchange.identity(), Some("sid=redacted-cookie-0"));
     exchange.request.headers.push(("Authorization".into(), "Bearer redacted-token-0".into()));
     assert_eq!(exchange.identity(), Some("Bearer redacted-token-0"));
+}
+
+const CHILD: &str = "STRANGLER_TEST_CORPUS_CHILD";
+
+/// Not a test of its own: the process that the next test kills. Says how many exchanges have been flushed.
+#[test]
+fn child_that_records_until_it_is_killed() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let mut writer = Writer::create(Path::new(&path), header()).unwrap();
+    for number in 0u64.. {
+        writer.line(&Line::Exchange(Box::new(exchange(number)))).unwrap();
+        if number % 7 == 6 {
+            writer.flush().unwrap();
+            println!("\nflushed {}", number + 1);
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_recording_has_flushed_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl.zst");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "corpus::tests::child_that_records_until_it_is_killed", "--nocapture"])
+        .env(CHILD, &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut flushed = 0;
+    while flushed < 700 {
+        let line = lines.next().expect("the child goes on").unwrap();
+        if let Some(count) = line.strip_prefix("flushed ") {
+            flushed = count.parse().unwrap();
+        }
+    }
+    // SIGKILL.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (count, ending) = read(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(ending, Ending::Torn);
+    assert!(count >= flushed, "{count} read of {flushed} that were flushed");
 }
