@@ -10,7 +10,7 @@ use strangler_core::compare::{Compared, Finding, NotCompared};
 use strangler_core::evidence::corpus::{self, Replay};
 use strangler_core::evidence::report::{self, Strictness};
 use strangler_core::evidence::shape::{self, Shape};
-use strangler_core::evidence::verdict::{State, Verdict, grouped, percent};
+use strangler_core::evidence::verdict::{Condition, State, Verdict, grouped, percent};
 use strangler_core::evidence::{Example, Ledger, Limits, Observation, Outcome, PairedLatency, Report};
 use strangler_core::redact::{Pseudonyms, Redactor};
 use strangler_core::snapshot::Snapshot;
@@ -19,6 +19,9 @@ use strangler_core::words::{Owner, Share};
 use super::item::Item;
 use super::load::LeftOut;
 use super::run::Judged;
+
+/// More answers than this that did not persist, and the replay says too little; as the live gate has it.
+const UNSETTLED_CAP: f64 = 0.1;
 
 /// Shapes that are told by name when they were never compared.
 const SHAPES_TOLD: usize = 5;
@@ -236,7 +239,9 @@ impl<'a> Gathered<'a> {
             confidence: demands.confidence,
             min_samples: demands.min_samples,
         };
-        let verdict = corpus::verdict(&replay);
+        let mut conditions = corpus::verdict(&replay).conditions;
+        conditions.push(unsettled(&report, replay.compared));
+        let verdict = Verdict::of(conditions);
         let expired = demands.strictness == Strictness::Strict
             && report.slices.iter().flat_map(|slice| &slice.rules).any(|rule| rule.expired);
         report.sentence = self.sentence(&replay, &verdict);
@@ -299,5 +304,30 @@ impl<'a> Gathered<'a> {
             summary.push(format!("Never compared are requests such as {}{more}.", told.join(", ")));
         }
         summary
+    }
+}
+
+/// Answers that did not persist when both sides were asked again say nothing, so there must not be many of them.
+fn unsettled(report: &Report, compared: u64) -> Condition {
+    let of = |reason: NotCompared| -> u64 {
+        let reasons = report.slices.iter().filter_map(|slice| slice.accounts.reasons.get(reason.as_str()));
+        reasons.sum()
+    };
+    let unsettled = of(NotCompared::Transient).saturating_add(of(NotCompared::Unstable));
+    let all = compared.saturating_add(unsettled);
+    let share = if all == 0 { 0.0 } else { unsettled as f64 / all as f64 };
+    let state = if share > UNSETTLED_CAP { State::Insufficient } else { State::Pass };
+    let measured = format!("{} transient or unstable ({})", percent(share), grouped(unsettled));
+    let sentence = match state {
+        State::Pass => measured.clone(),
+        _ => format!("{measured}: ignore what differs in every answer, or hold the data still"),
+    };
+    Condition {
+        name: "unsettled".to_owned(),
+        state,
+        measured,
+        demanded: format!("at most {}", percent(UNSETTLED_CAP)),
+        sentence,
+        more_needed: None,
     }
 }

@@ -296,6 +296,14 @@ fn a_race_that_is_over_when_asked_again_is_no_mismatch() {
     let bench = Bench::new(&products(30));
     bench.exits(primary.url(), candidate.url(), &["--concurrency", "1"], 0, "transient 1");
     assert_eq!(candidate.seen().len(), 31);
+    // Every second answer wrong is no race.
+    let fickle = || {
+        Side::start(|seen, count| {
+            (200, product(&seen.target, if count % 2 == 0 { "18.00" } else { "19.90" }))
+        })
+    };
+    bench.exits(primary.url(), fickle().url(), &["--concurrency", "1"], 4, "transient or unstable");
+    bench.exits(primary.url(), fickle().url(), &["--concurrency", "1", "--no-recheck"], 1, "body.");
 }
 
 #[test]
