@@ -12,6 +12,7 @@ mod key;
 mod learn;
 mod recording;
 mod sink;
+mod wanted;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! From what a comparison found to what is kept of it: redacted here, on the shadow thread, before anything leaves it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use strangler_core::compare::{Compared, End, Finding, NotCompared, Reply, Transport};
+use strangler_core::compare::{Compared, End, Finding, NotCompared, Reply, Signature, Transport};
 use strangler_core::evidence::shape::{Shape, structure_of};
 use strangler_core::evidence::{Example, Observation, Outcome, PairedLatency};
 use strangler_core::redact::{Ended, Exchanged, RawReply, RawRequest, Redactor};
@@ -10,47 +11,87 @@ use strangler_core::snapshot::Route;
 use strangler_core::snapshot::policy::Examples;
 
 use super::Evidence;
+use super::wanted::Wanted;
 use crate::corpus::Exchange;
 use crate::shadow::{Finished, Replies, Sink};
 
 /// Longer request ids are cut.
 const ID_BYTES_MAX: usize = 128;
 
-impl Sink for Evidence {
-    fn finished(&mut self, finished: &Finished<'_>) {
-        let route = finished.running.snapshot.route(finished.copying.route);
-        let redactor = Redactor::new(self.pseudonyms(), &route.policy.compare.redact, Some(&route.pattern));
-        let is_recorded = self.recordings().wants(finished.slice());
-        let has_examples = matches!(finished.compared, Compared::Compared(found)
-            if !found.differences.is_empty() || !found.hidden.is_empty());
-        if is_recorded || has_examples {
-            // The redactor learns what is secret in this exchange, also for the examples.
-            let exchange = exchange(finished, &redactor);
-            if is_recorded {
-                self.recordings().offer(&exchange);
-            }
-        }
-        self.observe(observation(finished, route, &redactor));
-    }
+/// The way from a comparison to the evidence.
+struct Redacting {
+    evidence: Evidence,
+    wanted: Wanted,
+}
 
-    fn not_compared(&mut self, slice: &Arc<str>, route: &Arc<str>, reason: NotCompared, count: u64) {
-        Evidence::not_compared(self, slice, route, reason, count);
+impl Evidence {
+    /// What the shadow thread hands its findings to.
+    pub fn sink(&self) -> Box<dyn Sink> {
+        Box::new(Redacting { evidence: self.clone(), wanted: Wanted::new(Instant::now()) })
     }
 }
 
-fn observation(finished: &Finished<'_>, route: &Route, redactor: &Redactor<'_>) -> Observation {
+impl Sink for Redacting {
+    fn finished(&mut self, finished: &Finished<'_>) {
+        let now = Instant::now();
+        let chosen = self.chosen(finished, now);
+        let route = finished.running.snapshot.route(finished.copying.route);
+        let rules = &route.policy.compare.redact;
+        let redactor = Redactor::new(self.evidence.pseudonyms(), rules, Some(&route.pattern));
+        let is_recorded = self.evidence.recordings().wants(finished.slice());
+        let mut target = String::new();
+        if is_recorded || !chosen.is_empty() {
+            // The redactor learns what is secret in this exchange, also for the examples.
+            let exchange = exchange(finished, &redactor);
+            if is_recorded {
+                self.evidence.recordings().offer(&exchange);
+            }
+            target = exchange.request.target;
+        }
+        for signature in &chosen {
+            self.wanted.made(finished.slice(), *signature, now);
+        }
+        self.evidence.observe(observation(finished, route, &redactor, &target, &chosen));
+    }
+
+    fn not_compared(&mut self, slice: &Arc<str>, route: &Arc<str>, reason: NotCompared, count: u64) {
+        self.evidence.not_compared(slice, route, reason, count);
+    }
+}
+
+impl Redacting {
+    /// The signatures of which this exchange is to be an example.
+    fn chosen(&mut self, finished: &Finished<'_>, now: Instant) -> Vec<Signature> {
+        let Compared::Compared(found) = finished.compared else { return Vec::new() };
+        let findings = found.differences.iter().chain(&found.hidden);
+        let mut chosen: Vec<Signature> = findings.map(|finding| finding.signature).collect();
+        chosen.retain(|signature| self.wanted.wants(finished.slice(), *signature, now));
+        let bodies = finished.replies.map_or(0, |both| both.legacy.body.len() + both.extracted.body.len());
+        if !chosen.is_empty() && !self.wanted.afford(finished.body.len() + bodies, now) {
+            chosen.clear();
+        }
+        chosen
+    }
+}
+
+fn observation(
+    finished: &Finished<'_>,
+    route: &Route,
+    redactor: &Redactor<'_>,
+    target: &str,
+    chosen: &[Signature],
+) -> Observation {
     let replies = finished.replies;
     let today = finished.at.to_zoned(jiff::tz::TimeZone::UTC).date();
     let rules = &route.policy.compare;
     let examples = route.policy.shadow.as_ref().map_or(Examples::Structure, |shadow| shadow.examples);
     let request_id = request_id(finished);
-    let target = redacted_target(finished, redactor);
     let outcome = Outcome::of(finished.compared, rules, today, |finding| {
-        Some(Example {
+        chosen.contains(&finding.signature).then(|| Example {
             request: request_id.as_str().into(),
             at: finished.at,
             method: redactor.text(finished.method).into(),
-            target: target.as_str().into(),
+            target: target.into(),
             path: redactor.place(&finding.difference.path.to_string()).into(),
             legacy: shown(
                 finding,
@@ -121,12 +162,6 @@ fn request_id(finished: &Finished<'_>) -> String {
         finished.header("x-request-id").and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default();
     let is_plain = |id: &str| id.len() <= ID_BYTES_MAX && id.bytes().all(|b| b.is_ascii_graphic());
     if sent.is_empty() || !is_plain(sent) { finished.id.to_string() } else { sent.to_owned() }
-}
-
-fn redacted_target(finished: &Finished<'_>, redactor: &Redactor<'_>) -> String {
-    let request =
-        RawRequest { method: finished.method, target: finished.target.as_bytes(), ..RawRequest::default() };
-    redactor.exchange(&Exchanged { request, ..Exchanged::default() }).request.target
 }
 
 /// The exchange as a corpus keeps it.
