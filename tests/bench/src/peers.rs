@@ -166,7 +166,8 @@ pub fn strangler(address: SocketAddr, origin: SocketAddr, routes: usize, server:
     let mut text = format!(
         "version = 1\nlegacy = \"http://{origin}\"\n[server]\nlisten = \"{address}\"\nadmin = \"127.0.0.1:0\"\n\
          data_dir = \"memory\"\nworkers = 1\naccess_log = \"off\"\n{server}[slices.bench]\nupstream = \"bench\"\n\
-         phase = \"extracted\"\nwriter = \"extracted\"\nsync = \"stateless\"\nroutes = [\"/b/{{size}}\""
+         phase = \"extracted\"\nwriter = \"extracted\"\nsync = \"stateless\"\n\
+         shadow = {{ reverse_sample = \"0%\" }}\nroutes = [\"/b/{{size}}\""
     );
     for route in 1..routes {
         let service = route % 97;

@@ -34,35 +34,25 @@ enum Values {
     AllButFalse,
     /// These texts.
     Texts(&'static [&'static str]),
-    /// Every key of the table by itself.
-    EachKey,
 }
 
 /// One key that is not built, and what is not done because of it.
 struct Unbuilt(Scope, &'static str, Values, &'static str);
 
 /// What this version does not build.
-const UNBUILT: [Unbuilt; 21] = [
+const UNBUILT: [Unbuilt; 17] = [
     Unbuilt(Scope::Server, "tls", Values::All, "the public listener speaks plain HTTP"),
     Unbuilt(Scope::Upstream, "tls", Values::All, "upstreams are spoken to in plain HTTP"),
     Unbuilt(Scope::Upstream, "protocol", Values::AllBut("http1"), "upstreams are spoken to in HTTP/1.1"),
     Unbuilt(Scope::Upstream, "health", Values::All, "endpoints are not asked whether they are well"),
     Unbuilt(Scope::Upstream, "breaker", Values::AllButFalse, "no upstream is left alone for failing"),
-    Unbuilt(
-        Scope::Owner,
-        "phase",
-        Values::Texts(&["shadow", "canary"]),
-        "a slice is legacy, extracted or retired",
-    ),
+    Unbuilt(Scope::Owner, "phase", Values::Texts(&["canary"]), "clients are not divided"),
     Unbuilt(Scope::Owner, "canary", Values::All, "clients are not divided"),
     Unbuilt(Scope::Slice, "writer", Values::Texts(&["by-cohort"]), "the writer is legacy or extracted"),
     Unbuilt(Scope::Slice, "sync_lag", Values::All, "the lag of synchronisation is not asked for"),
-    Unbuilt(Scope::Slice, "version_from", Values::All, "no evidence is gathered"),
     Unbuilt(Scope::Policy, "cohort", Values::All, "clients are not divided"),
     Unbuilt(Scope::Policy, "cohort_by", Values::All, "clients are not divided"),
     Unbuilt(Scope::Policy, "cohort_cookie", Values::All, "clients are not divided"),
-    Unbuilt(Scope::Policy, "shadow", Values::EachKey, "no request is copied"),
-    Unbuilt(Scope::Policy, "compare", Values::EachKey, "no responses are compared"),
     Unbuilt(
         Scope::Policy,
         "fallback",
@@ -71,7 +61,6 @@ const UNBUILT: [Unbuilt; 21] = [
     ),
     Unbuilt(Scope::Policy, "fallback_after", Values::All, "legacy does not stand in for a failing service"),
     Unbuilt(Scope::Policy, "guardrails", Values::AllButFalse, "nothing retreats by itself"),
-    Unbuilt(Scope::Policy, "gate", Values::AllButFalse, "no evidence is gathered"),
     Unbuilt(Scope::Policy, "unavailable", Values::All, "the proxy answers with its own 502, 503 or 504"),
     Unbuilt(Scope::Policy, "read_your_writes", Values::AllBut("0s"), "reads follow the phase alone"),
 ];
@@ -124,14 +113,6 @@ fn look(found: &mut Vec<Problem>, scopes: &[Scope], place: &str, table: &Table<'
             Values::AllBut(word) => text != Some(word),
             Values::AllButFalse => !matches!(entry.value.kind, Kind::Bool(false)),
             Values::Texts(words) => text.is_some_and(|text| words.contains(&text)),
-            Values::EachKey => {
-                for inner in entry.value.as_table().map(|table| table.entries.as_slice()).unwrap_or_default()
-                {
-                    let message = format!("`{key}.{}` in {place} is not built yet: {instead}", inner.key);
-                    found.push(Problem::new(code::NOT_BUILT, inner.key_span, message).help(HELP));
-                }
-                false
-            }
         };
         if whole_key {
             let value =
@@ -225,11 +206,24 @@ review_by = 2027-01-01
 rewrite = { strip_prefix = "/a" }
 request_headers = { set = { x-a = "1" } }
 response_headers = { remove = ["x-b"] }
+version_from = "header:x-version"
+[slices.a.shadow]
+sample = "1%"
+writes = "never"
+[slices.a.compare]
+mode = "shape"
+[slices.a.gate]
+min_age = "2d"
 [slices.b]
 upstream = "http://127.0.0.1:8001"
 phase = "retired"
 writer = "extracted"
 routes = ["/c"]
+[slices.c]
+upstream = "http://127.0.0.1:8001"
+phase = "shadow"
+sync = "stateless"
+routes = [{ match = "/d", phase = "shadow" }]
 "#;
         assert_eq!(not_built(text), [""; 0]);
     }
@@ -287,17 +281,11 @@ cohort_cookie = { name = "x" }
                 "`canary = \"10%\"` in [slices.a]",
                 "`writer = \"by-cohort\"` in [slices.a]",
                 "`sync_lag` in [slices.a]",
-                "`version_from = \"header:x-version\"` in [slices.a]",
                 "`read_your_writes = \"10s\"` in [slices.a]",
-                "`phase = \"shadow\"` in a route",
                 "`fallback` in a route",
                 "`fallback_after = \"1s\"` in [slices.a]",
-                "`shadow.sample` in [slices.a]",
-                "`shadow.timeout` in [slices.a]",
-                "`compare.mode` in [slices.a]",
                 "`cohort = \"x\"` in a route",
                 "`guardrails` in a route",
-                "`gate` in a route",
                 "`cohort_cookie` in a route",
             ]
         );

@@ -25,6 +25,7 @@ mod reload;
 mod replay;
 mod report;
 mod resources;
+mod shadow;
 mod shutdown;
 mod start;
 mod storefront;

@@ -16,7 +16,8 @@ fn house_of(slices: &[(&str, &str)], more: &str) -> (House, Origin, Vec<Origin>)
     for (name, routes) in slices {
         let origin = Origin::start(name);
         text.push_str(&format!(
-            "[slices.{name}]\nupstream = \"{}\"\nphase = \"extracted\"\nwriter = \"extracted\"\nroutes = [{routes}]\n",
+            "[slices.{name}]\nupstream = \"{}\"\nphase = \"extracted\"\nwriter = \"extracted\"\nroutes = [{routes}]\n\
+             shadow = {{ reverse_sample = \"0%\" }}\n",
             origin.url()
         ));
         origins.push(origin);

@@ -13,7 +13,8 @@ fn legacy(places: &Places, more: &str) -> String {
     format!("version = 1\nlegacy = \"http://{}\"\n{}", places.legacy, server(more))
 }
 
-const SLICE: &str = "phase = \"extracted\"\nwriter = \"extracted\"\nsync = \"stateless\"\n";
+/// Nothing is copied: legacy's origin counts every byte it gets.
+const SLICE: &str = "phase = \"extracted\"\nwriter = \"extracted\"\nsync = \"stateless\"\nshadow = { reverse_sample = \"0%\" }\n";
 
 /// A first day: nothing is moved.
 pub(crate) static PLAIN: Setup = Setup {

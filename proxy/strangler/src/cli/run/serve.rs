@@ -23,11 +23,15 @@ use crate::live::source::Source;
 use crate::live::watch::Watcher;
 use crate::live::{Live, Running};
 use crate::server::Server;
+use crate::shadow::Shadows;
 use crate::store::{Evidence, Store};
 use crate::telemetry::Telemetry;
 
 /// How long the end of the access log may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long copies under way may take when the last client has its answer: nobody waits for them.
+const COPIES_GRACE: Duration = Duration::from_secs(1);
 
 /// Signals that matter, listened to from before the first line is printed.
 struct Signals {
@@ -94,7 +98,10 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     // Kept before it serves: whatever happens next, a restart compares its writers with these.
     journal.note(&first_event(&live, sources, &configuration.report()));
     refuse_shared(&settings.listen).map_err(|error| cannot_listen("listen", &settings.listen, &error))?;
-    let server = Server::start(&settings.listen, settings.workers, &live, &telemetry, None)
+    let shadows = Shadows::start(&live, &telemetry, evidence.sink())
+        .map_err(|error| Failure::new(Exit::Failed, format!("no thread for copies: {error}")))?;
+    let copies = shadows.entry();
+    let server = Server::start(&settings.listen, settings.workers, &live, &telemetry, Some(&copies))
         .map_err(|error| cannot_listen("listen", &settings.listen, &error))?;
     announce(output, server.addresses(), admin_address);
     // After the two lines: the access log may go to standard output as well.
@@ -131,7 +138,7 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
         Watcher { source, live: Arc::clone(&live), state: configuration, reloader: reloader.clone() };
     tokio::spawn(watcher.run());
     let process = Process { live, telemetry, store, evidence, readiness, reloader };
-    process.until_ended(server, &mut signals).await
+    process.until_ended(server, shadows, &mut signals).await
 }
 
 fn first_report(
@@ -219,7 +226,7 @@ fn cannot_listen(key: &str, addresses: &[SocketAddr], error: &std::io::Error) ->
 }
 
 impl Process {
-    async fn until_ended(self, server: Server, signals: &mut Signals) -> super::Outcome {
+    async fn until_ended(self, server: Server, shadows: Shadows, signals: &mut Signals) -> super::Outcome {
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => break,
@@ -232,7 +239,7 @@ impl Process {
             }
         }
         tokio::select! {
-            () = self.drain(server) => Ok(Exit::Pass),
+            () = self.drain(server, shadows) => Ok(Exit::Pass),
             () = signals.end() => {
                 tracing::warn!("second signal: ending at once");
                 Ok(Exit::Failed)
@@ -241,7 +248,7 @@ impl Process {
     }
 
     /// Says that no new clients are wanted, waits, closes the listeners, lets requests finish.
-    async fn drain(&self, server: Server) {
+    async fn drain(&self, server: Server, shadows: Shadows) {
         self.readiness.set_draining();
         // Nothing is written from now on, and the process that follows may already be starting.
         self.evidence.release();
@@ -254,6 +261,7 @@ impl Process {
         );
         tokio::time::sleep(settings.drain_delay).await;
         let cut = server.drain(settings.shutdown_grace).await;
+        shadows.drain(COPIES_GRACE).await;
         let access_log = &self.telemetry.access_log;
         access_log.flush(FLUSH_LIMIT);
         let dropped = access_log.dropped();

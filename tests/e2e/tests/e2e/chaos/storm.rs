@@ -315,7 +315,7 @@ fn configuration(origins: &[FaultyOrigin], swung: Role, spare_slices: u32) -> St
     let mut text = format!(
         "version = 1\nlegacy = \"monolith\"\n{SERVER}\n\
          [upstreams.monolith]\nendpoints = [{}]\n{same}\n\n[upstreams.shop]\nendpoints = [{}]\n{same}\n\n\
-         [defaults]\nfallback = \"never\"\n\n\
+         [defaults]\nfallback = \"never\"\nshadow = {{ reverse_sample = \"0%\" }}\n\n\
          [slices.kept]\nupstream = \"shop\"\nphase = \"extracted\"\nwriter = \"legacy\"\nsync = \"to-extracted\"\n\
          routes = [\"/kept/**\"]\n\n\
          [slices.moved]\nupstream = \"shop\"\nphase = \"extracted\"\nwriter = \"extracted\"\nsync = \"to-legacy\"\n\
