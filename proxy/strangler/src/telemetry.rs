@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(crate) use access_log::loggable_path;
 pub use access_log::{AccessLogWriter, AccessRecord};
 pub use recorder::{Answerer, Limit, Recorder, RequestOutcome, Role, Side};
 

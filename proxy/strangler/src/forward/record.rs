@@ -1,15 +1,12 @@
 //! What is known about one request: counted and logged when it ends, however it ends.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::Method;
 use strangler_core::matching::near::SpellingDifference;
-use strangler_core::redact::{Pseudonyms, Redactor, names_secret};
 use strangler_core::routing::Decision;
-use strangler_core::snapshot::{Redact, Route};
 use strangler_core::words::{Owner, UpstreamId};
 
 use super::identity::RequestId;
@@ -17,7 +14,7 @@ use super::local::{Client, Pin};
 use super::outbound::split_target;
 use super::tap::Tap;
 use crate::http1::{RequestHead, Version};
-use crate::telemetry::{AccessRecord, Answerer, RequestOutcome};
+use crate::telemetry::{AccessRecord, Answerer, RequestOutcome, loggable_path};
 
 /// nginx's code for a client that left before its answer was complete.
 const CLIENT_GONE: u16 = 499;
@@ -188,18 +185,6 @@ impl Drop for Record {
             self.log(code, duration);
         }
     }
-}
-
-/// A path without the elements that the route's rules or names say are secrets; what looks like one is replaced where
-/// lines are written.
-fn loggable_path<'a>(path: &'a str, route: Option<&Route>) -> Cow<'a, str> {
-    let Some(route) = route else { return Cow::Borrowed(path) };
-    let rules = &route.policy.compare.redact;
-    let is_ruled = rules.iter().any(|rule| matches!(rule, Redact::Path(_)));
-    if !is_ruled && !names_secret(&route.pattern) {
-        return Cow::Borrowed(path);
-    }
-    Cow::Owned(Redactor::new(&Pseudonyms::Blank, rules, Some(&route.pattern)).path(path))
 }
 
 fn difference(difference: SpellingDifference) -> &'static str {

@@ -25,7 +25,7 @@ use super::sender::{Received, Sender};
 use super::slices::{Place, Slices};
 use super::{Shared, Stage};
 use crate::live::Live;
-use crate::telemetry::{AccessRecord, Recorder, RequestOutcome, Telemetry};
+use crate::telemetry::{AccessRecord, Recorder, RequestOutcome, Telemetry, loggable_path};
 
 /// How often what gathers elsewhere is looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -186,6 +186,8 @@ impl Worker {
             return;
         }
         let snapshot = &running.snapshot;
+        let route = snapshot.route(copying.route);
+        let path = captured.target.split('?').next().unwrap_or_default();
         let now = jiff::Timestamp::now();
         let began = now.checked_sub(received.took).unwrap_or(now);
         let request_id = captured.lines.first(b"x-request-id").and_then(|id| std::str::from_utf8(id).ok());
@@ -195,9 +197,9 @@ impl Worker {
             request_id: request_id.unwrap_or_default(),
             method: &captured.method,
             host: host.unwrap_or_default(),
-            path: captured.target.split('?').next().unwrap_or_default(),
+            path: &loggable_path(path, Some(route)),
             status: code,
-            route: Some(&snapshot.route(copying.route).id),
+            route: Some(&route.id),
             slice: Some(&snapshot.slice(copying.slice).name),
             phase: Some(captured.phase.as_str()),
             owner: side.as_str(),

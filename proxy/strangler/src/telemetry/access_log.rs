@@ -4,6 +4,7 @@
 //! and counts it. Nothing here waits for standard output or a disk on a data thread. Query strings are left out,
 //! because they may hold secrets.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -14,8 +15,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use strangler_core::redact::{Pseudonyms, Redactor, is_plain_path};
-use strangler_core::snapshot::AccessLog;
+use strangler_core::redact::{Pseudonyms, Redactor, is_plain_path, names_secret};
+use strangler_core::snapshot::{AccessLog, Redact, Route};
 
 use super::recorder::Role;
 
@@ -96,6 +97,18 @@ pub struct AccessRecord<'a> {
 
 fn to_milliseconds<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.3}"))
+}
+
+/// A path without the elements that the route's rules or names say are secrets; what looks like one is replaced where
+/// lines are written.
+pub(crate) fn loggable_path<'a>(path: &'a str, route: Option<&Route>) -> Cow<'a, str> {
+    let Some(route) = route else { return Cow::Borrowed(path) };
+    let rules = &route.policy.compare.redact;
+    let is_ruled = rules.iter().any(|rule| matches!(rule, Redact::Path(_)));
+    if !is_ruled && !names_secret(&route.pattern) {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(Redactor::new(&Pseudonyms::Blank, rules, Some(&route.pattern)).path(path))
 }
 
 /// A path as it may be logged: the code of a reset link is as good as a password.

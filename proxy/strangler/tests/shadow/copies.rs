@@ -133,7 +133,7 @@ fn copies_are_counted_and_logged_apart_from_their_primaries_and_linked_to_them()
     let kit = Kit::new(&in_shadow(&legacy, &extracted.url(), ""));
     let log = std::sync::Arc::clone(&kit.telemetry.access_log);
     log.configure(&strangler_core::snapshot::AccessLog::File(path.clone())).unwrap();
-    kit.exchange("GET /p?secret=1", &["X-Request-Id: abc"], BODY);
+    kit.exchange("GET /p/reset/kQ7vX2mZ9rTb4wNc?secret=1", &["X-Request-Id: abc"], BODY);
     kit.accounts(1);
     log.flush(Duration::from_secs(10));
     let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
@@ -146,7 +146,7 @@ fn copies_are_counted_and_logged_apart_from_their_primaries_and_linked_to_them()
         ("phase", "shadow"),
         ("slice", "s"),
         ("route", "/**"),
-        ("path", "/p"),
+        ("path", "/p/reset/redacted-code"),
     ] {
         assert_eq!(line[key], wanted, "{key} of {line}");
     }
