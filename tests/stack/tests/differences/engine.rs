@@ -12,11 +12,11 @@ use crate::requests::{Request, all as all_requests};
 use crate::{SERVICES, addresses, stack, switch};
 
 /// route, path, kind, relation
-type Problem = (&'static str, &'static str, &'static str, &'static str);
+pub(crate) type Problem = (&'static str, &'static str, &'static str, &'static str);
 
 /// With every switch on, against a monolith whose `generated_at` is fixed.
 #[rustfmt::skip]
-const PROBLEMS: [Problem; 26] = [
+pub(crate) const PROBLEMS: [Problem; 26] = [
     ("GET /users", "$.items[*].loyalty_tier", "body.missing", ""),
     ("GET /users", "$.items[*].phone", "body.null_vs_absent", "null↔absent"),
     ("GET /users/me", "$.loyalty_tier", "body.missing", ""),

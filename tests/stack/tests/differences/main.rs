@@ -8,6 +8,7 @@ mod corpus;
 mod differ;
 mod engine;
 mod requests;
+mod shadowed;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

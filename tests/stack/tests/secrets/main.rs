@@ -1,6 +1,7 @@
 //! What is planted is really on the wire, and nothing of it is left after redaction.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod kept;
 mod wire;
 
 use stack::secrets::{Kind, Secret, plant};
