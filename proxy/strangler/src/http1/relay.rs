@@ -14,6 +14,9 @@ use super::wire::Wire;
 /// Bytes waiting for the sink above which the source is not read.
 const HIGH_WATER: usize = 16 * 1024;
 
+/// Reads after which other connections of the thread have their turn.
+const READS_PER_TURN: u32 = 4;
+
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
@@ -27,7 +30,7 @@ pub(crate) enum Outgoing {
 pub(crate) enum Moved {
     /// All of it was handed to the sink's socket.
     Done,
-    /// The source owes the next bytes, and everything that came was handed on.
+    /// The source owes the next bytes, or others have their turn first; everything that came was handed on.
     Starved,
     /// The sink does not take more.
     Blocked,
@@ -58,6 +61,7 @@ pub(crate) fn advance(
     scratch: &mut [u8],
     seen: &mut dyn FnMut(&[u8]) -> bool,
 ) -> Result<Moved, MoveFault> {
+    let mut reads = 0;
     loop {
         if sink.waiting() >= HIGH_WATER && flush(cx, sink)?.is_pending() {
             source.narrow();
@@ -74,6 +78,11 @@ pub(crate) fn advance(
             outcome?;
             continue;
         }
+        if reads == READS_PER_TURN {
+            cx.waker().wake_by_ref();
+            return Ok(if flush(cx, sink)?.is_pending() { Moved::Blocked } else { Moved::Starved });
+        }
+        reads += 1;
         match source.poll_receive(cx, scratch) {
             Poll::Ready(Ok(0)) => {
                 if !body.end_of_connection() {
@@ -83,8 +92,16 @@ pub(crate) fn advance(
             }
             Poll::Ready(Ok(count)) => {
                 let bytes = scratch.get(..count).unwrap_or_default();
-                let taken = pass(cx, bytes, body, (sink, outgoing), seen)?;
-                source.widen(count);
+                let mut data = 0;
+                let mut counted = |piece: &[u8]| {
+                    data += piece.len();
+                    seen(piece)
+                };
+                let taken = pass(cx, bytes, body, (sink, outgoing), &mut counted)?;
+                // Framing costs more than data: who sends little else is read in small pieces.
+                if data >= count / 2 {
+                    source.widen(count);
+                }
                 source.keep(bytes.get(taken..).unwrap_or_default());
             }
             Poll::Ready(Err(_broken)) => return Err(MoveFault::Ended),
