@@ -5,12 +5,14 @@
 //! worker on one core, load and origin on the other; counting is switched on only once connections, pools and
 //! tables are warm. What the kernel does for a request is not in it: for that see the side-by-side run.
 //!
-//!     cargo build --release -p strangler -p bench
-//!     target/release/instructions                                # this tree's binary, each case twice
-//!     target/release/instructions --before OLD --after NEW       # both, and the ratio
-//!
-//! A copy of more than 2 KB counts one instruction for each byte, and costs far less: read ratios of large
-//! answers with the profile (`--keep`, `callgrind_annotate`) beside them.
+//! ```text
+//! cargo build --release -p strangler -p bench
+//! target/release/instructions                                # this tree's binary, each case twice
+//! target/release/instructions --before OLD --after NEW       # both, and the ratio
+//! 
+//! py of more than 2 KB counts one instruction for each byte, and costs far less: read ratios of large
+//! ers with the profile (`--keep`, `callgrind_annotate`) beside them.
+//! ```
 //!
 //! Refuses to judge. Needs `valgrind`.
 
