@@ -110,7 +110,7 @@ impl Size {
 pub struct Dropped {
     /// Signatures that are no longer, or never were, kept apart.
     pub signatures: u64,
-    /// Requests whose set of signatures found no room; see [`super::tally`].
+    /// Requests whose set of signatures found no room; see the tally of signature sets.
     pub sets: u64,
     /// Requests of a shape that found no room: they are in the accounts, not in the gate's count.
     pub shapes: u64,

@@ -9,10 +9,10 @@
 //! cargo build --release -p strangler -p bench
 //! target/release/instructions                                # this tree's binary, each case twice
 //! target/release/instructions --before OLD --after NEW       # both, and the ratio
-//! 
-//! py of more than 2 KB counts one instruction for each byte, and costs far less: read ratios of large
-//! ers with the profile (`--keep`, `callgrind_annotate`) beside them.
 //! ```
+//!
+//! A copy of more than 2 KB counts one instruction for each byte, and costs far less: read ratios of large
+//! answers with the profile (`--keep`, `callgrind_annotate`) beside them.
 //!
 //! Refuses to judge. Needs `valgrind`.
 
