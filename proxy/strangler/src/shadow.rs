@@ -59,6 +59,9 @@ use tally::Tally;
 /// Exchanges that may wait for the shadow thread.
 const QUEUE: usize = 1024;
 
+/// How far the shadow thread steps back (`nice(2)`, of this thread only).
+const NICENESS: i32 = 10;
+
 /// How long copies that were cut off may take to end.
 const CUT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -141,6 +144,7 @@ impl Shadows {
         let (live, telemetry, of_thread) = (Arc::clone(live), Arc::clone(telemetry), Arc::clone(&shared));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("shadow".into()).spawn(move || {
+            step_back();
             let setup =
                 worker::Setup { shared: of_thread, queue: receiver, stage: watcher, live, telemetry, sink };
             let run = AssertUnwindSafe(|| LocalSet::new().block_on(&runtime, worker::run(setup)));
@@ -169,6 +173,13 @@ impl Shadows {
             self.stage.send_replace(Stage::Cut);
             drop(tokio::time::timeout(CUT_PATIENCE, ended).await);
         }
+    }
+}
+
+/// Gives data threads the core where there are too few: copies are shed before clients wait.
+fn step_back() {
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        tracing::warn!(%error, "copies are sent at the priority of clients' requests");
     }
 }
 

@@ -21,6 +21,9 @@ pub trait Sink: Send {
     /// So many requests of a route have ended without being compared, elsewhere and since the last time. The
     /// route is empty where too many routes had such requests at once.
     fn not_compared(&mut self, slice: &Arc<str>, route: &Arc<str>, reason: NotCompared, count: u64);
+
+    /// Called about ten times a second, and last of all: whoever gathers hands on now.
+    fn flush(&mut self) {}
 }
 
 /// One request whose copy was compared, or was to be. **Nothing in it is redacted.**

@@ -146,6 +146,7 @@ impl Worker {
                 sink.not_compared(&slice, &route, reason, count);
             }
         }
+        sink.flush();
     }
 
     pub(super) fn hand_on(&self, finished: &Finished<'_>) {

@@ -18,16 +18,22 @@ use crate::shadow::{Finished, Replies, Sink};
 /// Longer request ids are cut.
 const ID_BYTES_MAX: usize = 128;
 
+/// Observations that are handed over together, or fewer after a tenth of a second.
+const GATHERED_MAX: usize = 64;
+
 /// The way from a comparison to the evidence.
 struct Redacting {
     evidence: Evidence,
     wanted: Wanted,
+    /// What waits to be handed over together: waking the evidence's thread costs more than an observation.
+    gathered: Vec<Observation>,
 }
 
 impl Evidence {
     /// What the shadow thread hands its findings to.
     pub fn sink(&self) -> Box<dyn Sink> {
-        Box::new(Redacting { evidence: self.clone(), wanted: Wanted::new(Instant::now()) })
+        let wanted = Wanted::new(Instant::now());
+        Box::new(Redacting { evidence: self.clone(), wanted, gathered: Vec::new() })
     }
 }
 
@@ -51,11 +57,21 @@ impl Sink for Redacting {
         for signature in &chosen {
             self.wanted.made(finished.slice(), *signature, now);
         }
-        self.evidence.observe(observation(finished, route, &redactor, &target, &chosen));
+        let observation = observation(finished, route, &redactor, &target, &chosen);
+        self.gathered.push(observation);
+        if self.gathered.len() >= GATHERED_MAX {
+            self.flush();
+        }
     }
 
     fn not_compared(&mut self, slice: &Arc<str>, route: &Arc<str>, reason: NotCompared, count: u64) {
         self.evidence.not_compared(slice, route, reason, count);
+    }
+
+    fn flush(&mut self) {
+        for observation in self.gathered.drain(..) {
+            self.evidence.observe(observation);
+        }
     }
 }
 
