@@ -197,6 +197,8 @@ fn a_drain_ends_what_waits_and_what_is_under_way_and_loses_no_account() {
         kit.exchange("GET /", &[], BODY);
     }
     poll(|| (extracted.asked().len() == 5).then_some(()));
+    // The others have met the limit before the drain begins.
+    assert_eq!(kit.accounts(5), [("shed".to_owned(), 5)].into());
     let telemetry = std::sync::Arc::clone(&kit.telemetry);
     let entry = kit.shadows.entry();
     let lane = kit.lane.clone();
