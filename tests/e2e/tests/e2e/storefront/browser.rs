@@ -121,7 +121,14 @@ impl Browser {
     }
 }
 
+/// The driver takes a free port of one address family, and ends where another program has it in the other: then
+/// it is started anew.
 fn start_driver() -> (Driver, u16) {
+    let started = (0..5).find_map(|_| try_driver());
+    started.expect("chromedriver says its port")
+}
+
+fn try_driver() -> Option<(Driver, u16)> {
     let mut child = Command::new("chromedriver")
         .arg("--port=0")
         .stdin(Stdio::null())
@@ -136,5 +143,5 @@ fn start_driver() -> (Driver, u16) {
         let (_, rest) = line.split_once("started successfully on port ")?;
         rest.trim_end_matches('.').parse().ok()
     });
-    (driver, port.expect("chromedriver says its port"))
+    Some((driver, port?))
 }
