@@ -62,6 +62,11 @@ impl Queue {
         if self.bytes.capacity() == 0 {
             self.bytes = buffers.take(more);
         }
+        // What was taken goes before more comes: a queue that is never quite empty must not grow.
+        if self.taken > 0 && self.taken >= self.bytes.len() - self.taken {
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
+        }
         &mut self.bytes
     }
 }
