@@ -230,3 +230,28 @@ impl Wire {
         (self.tcp, bytes, self.sent)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Buffers, Queue};
+
+    #[test]
+    fn a_queue_that_is_never_quite_empty_does_not_grow() {
+        let buffers = Buffers::default();
+        let mut queue = Queue::default();
+        let mut bytes = (0..=u8::MAX).cycle();
+        let mut expected = (0..=u8::MAX).cycle();
+        for _ in 0..2000 {
+            queue.open(1000, &buffers).extend(bytes.by_ref().take(1000));
+            let sent = queue.rest().len() - 10;
+            assert!(
+                queue.rest().iter().take(sent).copied().eq(expected.by_ref().take(sent)),
+                "in their order"
+            );
+            queue.take(sent, &buffers);
+            assert!(queue.bytes.capacity() < 8 * 1024, "{} bytes held for 10", queue.bytes.capacity());
+        }
+        queue.take(10, &buffers);
+        assert_eq!(queue.bytes.capacity(), 0, "an empty queue holds no memory");
+    }
+}
