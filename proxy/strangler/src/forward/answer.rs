@@ -10,9 +10,6 @@ use crate::http1::{Known, ResponseHead, Version, Wire};
 /// Methods of `Allow` where CONNECT and TRACE are refused.
 const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// Seconds after which a client may ask a busy upstream again.
-const RETRY_AFTER_SECONDS: &[u8] = b"1";
-
 /// What the client reads best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -90,8 +87,8 @@ pub(crate) fn refuse(
     if error == ForwardError::MethodNotAllowed {
         fields.append(b"allow", ALLOWED);
     }
-    if error.is_passing() {
-        fields.append(b"retry-after", RETRY_AFTER_SECONDS);
+    if let Some(seconds) = error.retry_after() {
+        fields.append(b"retry-after", seconds.to_string().as_bytes());
     }
     record.answered_by_proxy(status.as_u16(), Some(error.proxy_status()));
     give(head, text.as_bytes(), downstream, record, wire);

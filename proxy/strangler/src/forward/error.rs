@@ -8,6 +8,9 @@ use crate::telemetry::Limit;
 use crate::upstream::connect::ConnectError;
 use crate::upstream::connection::AnswerFault;
 
+/// Seconds after which a client may ask a busy upstream again.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -58,6 +61,12 @@ pub(crate) enum ForwardError {
     ConnectFailed,
     /// `max_in_flight` reached.
     Busy,
+    /// No endpoint of the upstream is well enough to be asked.
+    #[allow(dead_code, reason = "health checks and ejection are being built")]
+    NoEndpoint,
+    /// The upstream fails so often that it is left alone; in how many seconds it may be asked again.
+    #[allow(dead_code, reason = "breakers are being built")]
+    BreakerOpen(u32),
     /// `max_connections` reached, and none came free in time.
     NoConnection,
     /// No response within `timeouts.response`.
@@ -86,9 +95,12 @@ impl ForwardError {
             | ForwardError::Upload(_)
             | ForwardError::ClientGone
             | ForwardError::Refused(_) => Side::Client,
-            ForwardError::Loop | ForwardError::Internal | ForwardError::Busy | ForwardError::NoConnection => {
-                Side::Proxy
-            }
+            ForwardError::Loop
+            | ForwardError::Internal
+            | ForwardError::Busy
+            | ForwardError::NoEndpoint
+            | ForwardError::BreakerOpen(_)
+            | ForwardError::NoConnection => Side::Proxy,
             _ => Side::Upstream,
         }
     }
@@ -125,7 +137,10 @@ impl ForwardError {
                 StatusCode::REQUEST_TIMEOUT
             }
             ForwardError::Loop => StatusCode::LOOP_DETECTED,
-            ForwardError::Busy | ForwardError::NoConnection => StatusCode::SERVICE_UNAVAILABLE,
+            ForwardError::Busy
+            | ForwardError::NoConnection
+            | ForwardError::NoEndpoint
+            | ForwardError::BreakerOpen(_) => StatusCode::SERVICE_UNAVAILABLE,
             ForwardError::ConnectTimeout | ForwardError::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             ForwardError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             ForwardError::ConnectRefused
@@ -155,7 +170,9 @@ impl ForwardError {
             ForwardError::ConnectTimeout => "connection_timeout",
             ForwardError::Unreachable => "destination_ip_unroutable",
             ForwardError::Unresolved => "dns_error",
-            ForwardError::ConnectFailed => "destination_unavailable",
+            ForwardError::ConnectFailed | ForwardError::NoEndpoint | ForwardError::BreakerOpen(_) => {
+                "destination_unavailable"
+            }
             ForwardError::Busy | ForwardError::NoConnection => "connection_limit_reached",
             ForwardError::ResponseTimeout => "http_response_timeout",
             ForwardError::Malformed => "http_protocol_error",
@@ -189,6 +206,9 @@ impl ForwardError {
             ForwardError::Busy | ForwardError::NoConnection => {
                 "The service is busy. Please try again in a moment."
             }
+            ForwardError::NoEndpoint | ForwardError::BreakerOpen(_) => {
+                "The service is not available at the moment. Please try again soon."
+            }
             ForwardError::ConnectTimeout | ForwardError::ResponseTimeout => {
                 "The service took too long to answer."
             }
@@ -220,9 +240,13 @@ impl ForwardError {
         }
     }
 
-    /// Whether a client that asks again soon may be answered.
-    pub(crate) fn is_passing(self) -> bool {
-        self.status() == StatusCode::SERVICE_UNAVAILABLE
+    /// Seconds after which a client that asks again may be answered, where that is likely.
+    pub(crate) fn retry_after(self) -> Option<u32> {
+        match self {
+            ForwardError::BreakerOpen(seconds) => Some(seconds.max(1)),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_SECONDS),
+            _ => None,
+        }
     }
 }
 
