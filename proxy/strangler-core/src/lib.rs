@@ -16,6 +16,8 @@
 //! | [`compare`] | what two replies differ in, of which kind, hidden by which rule |
 //! | [`evidence`] | accounts, tests for noise and for a rate, gate, report |
 //! | [`routing`] | lookup, `decide`, `explain`, differences between snapshots |
+//! | [`retreat`] | what a retreat has latched, and what lifts it |
+//! | [`guardrail`] | the live limit that causes a retreat: windows, bounds, verdicts |
 //! | [`inventory`] | the monolith's routes, learned from traffic |
 //! | [`redact`] | what may be kept of a request and its replies |
 
@@ -23,9 +25,11 @@ pub mod compare;
 pub mod config;
 pub mod decimal;
 pub mod evidence;
+pub mod guardrail;
 pub mod inventory;
 pub mod matching;
 pub mod redact;
+pub mod retreat;
 pub mod routing;
 pub mod snapshot;
 pub mod words;

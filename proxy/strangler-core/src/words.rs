@@ -99,6 +99,18 @@ words! {
 }
 
 words! {
+    /// Why a slice was taken back (the `cause` label of `strangler_retreats_total`).
+    Cause {
+        /// A person asked for it.
+        Manual = "manual",
+        /// A guardrail was broken.
+        Guardrail = "guardrail",
+        /// What had been latched could not be read.
+        Unreadable = "unreadable",
+    }
+}
+
+words! {
     /// What a request does, as far as copying and ownership are concerned.
     Effect {
         /// Only reads: may follow the phase.

@@ -82,8 +82,8 @@ impl ExplainRequest {
     }
 }
 
-/// Where a request would go under a configuration, and why.
-pub fn explain(snapshot: &Snapshot, request: &ExplainRequest) -> Explanation {
+/// Where a request would go under a configuration and the retreats in force, and why.
+pub fn explain(snapshot: &Snapshot, facts: Facts<'_>, request: &ExplainRequest) -> Explanation {
     let view = RequestView {
         method: &request.method,
         host: request.host(),
@@ -92,7 +92,7 @@ pub fn explain(snapshot: &Snapshot, request: &ExplainRequest) -> Explanation {
         headers: &request.headers,
         client_ip: request.client_ip,
     };
-    routing::explain(snapshot, &view, Facts::NONE)
+    routing::explain(snapshot, &view, facts)
 }
 
 /// Host and target of a URL; the fragment is never sent.

@@ -35,7 +35,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use strangler_core::routing::{Facts, Refusal, RequestView, Verdict, decide};
+use strangler_core::routing::{Refusal, RequestView, Verdict, decide};
 use strangler_core::words::Owner;
 
 use crate::http1::chunked::TrailerLimits;
@@ -281,7 +281,7 @@ fn decision(
         headers: &head.fields,
         client_ip: Some(record.client_ip),
     };
-    let decision = decide(&pin.snapshot, &view, Facts::NONE);
+    let decision = decide(&pin.snapshot, &view, pin.facts());
     let recorder = &client.local.recorder;
     if let (Some(_), Some(slice)) = (decision.near_miss, decision.slice) {
         recorder.near_miss(&pin.snapshot.slice(slice).name);

@@ -13,8 +13,11 @@ pub mod watch;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use strangler_core::guardrail::Watches;
+use strangler_core::retreat::Latches;
+use strangler_core::routing::Facts;
 use strangler_core::snapshot::Snapshot;
-use strangler_core::words::UpstreamId;
+use strangler_core::words::{Phase, UpstreamId};
 
 use crate::upstream::UpstreamState;
 
@@ -29,13 +32,19 @@ pub struct Running {
     pub generation: u64,
     /// State of each upstream, indexed by [`UpstreamId`]; carried over where the upstream did not change.
     pub upstreams: Vec<Arc<UpstreamState>>,
+    /// Retreats in force, by the slice's name: they outlive the configuration.
+    pub latches: Arc<Latches>,
+    /// Indexed by [`strangler_core::words::SliceId`]: what they come to in this configuration.
+    pub retreats: Box<[Option<Phase>]>,
+    /// What guardrails watch of this configuration.
+    pub watches: Arc<Watches>,
 }
 
 impl Running {
-    /// The first configuration of a process.
+    /// The first configuration of a process, without retreats.
     pub fn first(snapshot: Arc<Snapshot>) -> Running {
         let upstreams = snapshot.upstreams.iter().map(|u| Arc::new(UpstreamState::new(u, None))).collect();
-        Running { snapshot, generation: 1, upstreams }
+        Running::new(snapshot, 1, upstreams, Arc::default())
     }
 
     /// The configuration that follows this one; endpoints that are in both keep their state and pools.
@@ -48,7 +57,35 @@ impl Running {
                 Arc::new(UpstreamState::new(upstream, old.map(Arc::as_ref)))
             })
             .collect();
-        Running { snapshot, generation: self.generation + 1, upstreams }
+        Running::new(snapshot, self.generation + 1, upstreams, Arc::clone(&self.latches))
+    }
+
+    /// This configuration, of the same generation and with the same state, under other retreats.
+    pub fn with_latches(&self, latches: Arc<Latches>) -> Running {
+        Running {
+            snapshot: Arc::clone(&self.snapshot),
+            generation: self.generation,
+            upstreams: self.upstreams.clone(),
+            retreats: latches.phases(&self.snapshot),
+            latches,
+            watches: Arc::clone(&self.watches),
+        }
+    }
+
+    fn new(
+        snapshot: Arc<Snapshot>,
+        generation: u64,
+        upstreams: Vec<Arc<UpstreamState>>,
+        latches: Arc<Latches>,
+    ) -> Running {
+        let retreats = latches.phases(&snapshot);
+        let watches = Arc::new(Watches::of(&snapshot));
+        Running { snapshot, generation, upstreams, latches, retreats, watches }
+    }
+
+    /// What decisions depend on beside the request and the snapshot.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts { retreats: &self.retreats }
     }
 
     /// State of an upstream of this configuration.

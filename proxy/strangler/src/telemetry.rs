@@ -5,15 +5,17 @@
 
 pub mod access_log;
 pub mod feed;
+pub mod judged;
 pub mod recorder;
 mod render;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use access_log::loggable_path;
 pub use access_log::{AccessLogWriter, AccessRecord};
+pub use judged::{Judged, JudgedSums};
 pub use recorder::{Answerer, Limit, Recorder, RequestOutcome, Role, Side};
 
 use strangler_core::compare::Account;
@@ -91,6 +93,23 @@ impl Telemetry {
         let mut sums = BTreeMap::new();
         for shard in self.lock().iter() {
             shard.add_accounts(&mut sums);
+        }
+        sums
+    }
+
+    /// What guardrails judge, since the process started. What is no longer watched is forgotten.
+    pub fn judged(&self, running: &Running) -> JudgedSums {
+        let watched: BTreeSet<_> = running
+            .watches
+            .all
+            .iter()
+            .map(|watch| (Arc::clone(&running.snapshot.slice(watch.slice).name), watch.guardrails))
+            .collect();
+        let mut sums = JudgedSums::new();
+        for shard in self.lock().iter() {
+            shard
+                .forget_judged(&|(slice, guardrails, _)| watched.contains(&(Arc::clone(slice), *guardrails)));
+            shard.add_judged(&mut sums);
         }
         sums
     }

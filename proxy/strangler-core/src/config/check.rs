@@ -15,6 +15,7 @@ use super::upstream::Upstreams;
 use crate::matching::pattern::Element;
 use crate::matching::table::Conflict;
 use crate::snapshot::policy::ShadowWrites;
+use crate::snapshot::slice::is_reached;
 use crate::words::{Owner, Phase, Sync, Writer};
 
 /// Everything read, before it is judged as a whole.
@@ -362,22 +363,6 @@ impl<'v, 't> Whole<'_, 'v, 't, '_> {
     }
 }
 
-/// Whether the writer's data reaches a side.
-fn is_reached(writer: Writer, sync: Option<Sync>, side: Owner) -> bool {
-    let writes = match writer {
-        Writer::Legacy => side == Owner::Legacy,
-        Writer::Extracted => side == Owner::Extracted,
-        Writer::ByCohort => false,
-    };
-    let synced = match sync {
-        Some(Sync::Stateless | Sync::Shared | Sync::Both) => true,
-        Some(Sync::ToExtracted) => side == Owner::Extracted,
-        Some(Sync::ToLegacy) => side == Owner::Legacy,
-        None => false,
-    };
-    writes || synced
-}
-
 /// A value inside a table of a policy.
 fn nested<'l, 't>(layers: &'l Layers<'t>, table: &str, key: &str) -> Option<&'l Value<'t>> {
     layers.table.get(table)?.value.as_table()?.get(key).map(|entry| &entry.value)
@@ -399,32 +384,6 @@ pub(super) fn own_listeners(context: &Context<'_, '_>, server: &ServerDraft, ups
             } else {
                 problem.related(*place, "it listens here")
             });
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_reached;
-    use crate::words::{Owner, Sync, Writer};
-
-    #[test]
-    fn a_side_is_reached_if_it_writes_or_sync_points_to_it() {
-        let check = |writer, sync, legacy, extracted| {
-            assert_eq!(is_reached(writer, sync, Owner::Legacy), legacy, "{writer} {sync:?}");
-            assert_eq!(is_reached(writer, sync, Owner::Extracted), extracted, "{writer} {sync:?}");
-        };
-        check(Writer::Legacy, None, true, false);
-        check(Writer::Extracted, None, false, true);
-        check(Writer::Legacy, Some(Sync::ToExtracted), true, true);
-        check(Writer::Legacy, Some(Sync::ToLegacy), true, false);
-        check(Writer::Extracted, Some(Sync::ToLegacy), true, true);
-        check(Writer::Extracted, Some(Sync::ToExtracted), false, true);
-        check(Writer::ByCohort, Some(Sync::ToExtracted), false, true);
-        for sync in [Sync::Stateless, Sync::Shared, Sync::Both] {
-            for writer in Writer::ALL {
-                check(*writer, Some(sync), true, true);
-            }
         }
     }
 }

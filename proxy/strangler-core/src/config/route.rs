@@ -47,13 +47,7 @@ pub(super) struct RouteDraft<'v, 't> {
 impl RouteDraft<'_, '_> {
     /// Whether any request that it takes counts as reading.
     pub(super) fn reads(&self) -> bool {
-        match self.effect {
-            Some(effect) => effect == Effect::Read,
-            None => {
-                let methods = self.pattern.methods();
-                !methods.is_named() || ["GET", "HEAD", "OPTIONS"].iter().any(|method| methods.names(method))
-            }
-        }
+        crate::snapshot::slice::reads(&self.pattern, self.effect)
     }
 }
 

@@ -178,7 +178,7 @@ pub struct Unavailable {
 }
 
 /// `guardrails`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Guardrails {
     /// How far back they look.
     pub window: Duration,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::policy::Policy;
 use crate::matching::path::PathRules;
 use crate::matching::{Pattern, Predicates};
-use crate::words::{Effect, Phase, Share, SliceId, Sync, UpstreamId, Writer};
+use crate::words::{Effect, Owner, Phase, Share, SliceId, Sync, UpstreamId, Writer};
 
 /// Where something stands in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +60,29 @@ pub struct Slice {
     pub place: Place,
 }
 
+impl Slice {
+    /// Whether what the writer has written can be read from a side.
+    pub fn is_reached(&self, side: Owner) -> bool {
+        is_reached(self.writer, self.sync, side)
+    }
+}
+
+/// Whether the writer's data reaches a side: it is the writer, or the data is kept in step towards it.
+pub fn is_reached(writer: Writer, sync: Option<Sync>, side: Owner) -> bool {
+    let writes = match writer {
+        Writer::Legacy => side == Owner::Legacy,
+        Writer::Extracted => side == Owner::Extracted,
+        Writer::ByCohort => false,
+    };
+    let synced = match sync {
+        Some(Sync::Stateless | Sync::Shared | Sync::Both) => true,
+        Some(Sync::ToExtracted) => side == Owner::Extracted,
+        Some(Sync::ToLegacy) => side == Owner::Legacy,
+        None => false,
+    };
+    writes || synced
+}
+
 /// `sync_lag`: how far one side's data is behind the other's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncLag {
@@ -94,6 +117,24 @@ pub struct Route {
     pub policy: Arc<Policy>,
     /// Where the route is written.
     pub place: Place,
+}
+
+impl Route {
+    /// Whether any request that it takes counts as reading.
+    pub fn reads(&self) -> bool {
+        reads(&self.pattern, self.effect)
+    }
+}
+
+/// Whether any request of a pattern counts as reading.
+pub(crate) fn reads(pattern: &Pattern, effect: Option<Effect>) -> bool {
+    match effect {
+        Some(effect) => effect == Effect::Read,
+        None => {
+            let methods = pattern.methods();
+            !methods.is_named() || ["GET", "HEAD", "OPTIONS"].iter().any(|method| methods.names(method))
+        }
+    }
 }
 
 /// `canary`.
@@ -134,4 +175,30 @@ pub enum KeySource {
     HostLabel(u32),
     /// The client's address, as believed.
     ClientIp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_reached;
+    use crate::words::{Owner, Sync, Writer};
+
+    #[test]
+    fn a_side_is_reached_if_it_writes_or_sync_points_to_it() {
+        let check = |writer, sync, legacy, extracted| {
+            assert_eq!(is_reached(writer, sync, Owner::Legacy), legacy, "{writer} {sync:?}");
+            assert_eq!(is_reached(writer, sync, Owner::Extracted), extracted, "{writer} {sync:?}");
+        };
+        check(Writer::Legacy, None, true, false);
+        check(Writer::Extracted, None, false, true);
+        check(Writer::Legacy, Some(Sync::ToExtracted), true, true);
+        check(Writer::Legacy, Some(Sync::ToLegacy), true, false);
+        check(Writer::Extracted, Some(Sync::ToLegacy), true, true);
+        check(Writer::Extracted, Some(Sync::ToExtracted), false, true);
+        check(Writer::ByCohort, Some(Sync::ToExtracted), false, true);
+        for sync in [Sync::Stateless, Sync::Shared, Sync::Both] {
+            for writer in Writer::ALL {
+                check(*writer, Some(sync), true, true);
+            }
+        }
+    }
 }

@@ -200,7 +200,7 @@ async fn explained(admin: &Admin, query: &Query) -> Result<Reply, Problem> {
     let request = ExplainRequest::parse(method, url, &headers, query.first("client_ip"))
         .map_err(|why| bad(why.to_string()))?;
     let running = admin.parts.live.pin();
-    let explanation = explain(&running.snapshot, &request);
+    let explanation = explain(&running.snapshot, running.facts(), &request);
     drop(running);
     let evidence = match (&explanation.slice, &explanation.route) {
         (Some(slice), Some(route)) => evidence::of_route(admin, slice, route).await,

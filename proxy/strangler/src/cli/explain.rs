@@ -2,6 +2,7 @@
 
 use clap::Args;
 use http::{Method, StatusCode};
+use strangler_core::routing::Facts;
 
 use super::output::Output;
 use super::target::AdminTarget;
@@ -50,7 +51,7 @@ pub(super) fn run(arguments: &ExplainArguments, output: &Output) -> Outcome {
         );
         return Err(Failure::new(Exit::Invalid, message));
     };
-    let explanation = explain(&snapshot, &request);
+    let explanation = explain(&snapshot, Facts::NONE, &request);
     if output.json {
         output.json(&explanation);
     } else {

@@ -16,6 +16,7 @@ use strangler_core::words::{Owner, RouteId, SliceId};
 
 use super::access_log::{AccessLogWriter, AccessRecord, Lane};
 use super::feed::Ring;
+use super::judged::{Judged, JudgedCounters, JudgedKey, JudgedSums};
 use crate::live::Running;
 
 /// Upper bounds of the duration histogram's buckets, in seconds.
@@ -218,7 +219,7 @@ impl Histogram {
 pub(super) struct Counter(AtomicU64);
 
 impl Counter {
-    fn add(&self, more: u64) {
+    pub(super) fn add(&self, more: u64) {
         self.0.store(self.get().wrapping_add(more), Ordering::Relaxed);
     }
 
@@ -245,6 +246,7 @@ pub(super) struct Shard {
     durations: Mutex<BTreeMap<HistogramKey, Arc<Histogram>>>,
     near_misses: Mutex<BTreeMap<Arc<str>, u64>>,
     accounts: Mutex<BTreeMap<AccountKey, u64>>,
+    judged: Mutex<BTreeMap<JudgedKey, Arc<JudgedCounters>>>,
     limits: [Counter; Limit::ALL.len()],
     connections: [Counter; Side::ALL.len()],
     lane: Arc<Lane>,
@@ -259,6 +261,7 @@ impl Shard {
             durations: Mutex::default(),
             near_misses: Mutex::default(),
             accounts: Mutex::default(),
+            judged: Mutex::default(),
             limits: Default::default(),
             connections: Default::default(),
             lane,
@@ -298,6 +301,20 @@ impl Shard {
         }
     }
 
+    pub(super) fn add_judged(&self, sums: &mut JudgedSums) {
+        for ((slice, guardrails, owner), counters) in lock(&self.judged).iter() {
+            let [legacy, extracted] = sums.entry((Arc::clone(slice), *guardrails)).or_default();
+            counters.add_to(match owner {
+                Owner::Legacy => legacy,
+                Owner::Extracted => extracted,
+            });
+        }
+    }
+
+    pub(super) fn forget_judged(&self, keep: &dyn Fn(&JudgedKey) -> bool) {
+        lock(&self.judged).retain(|key, _| keep(key));
+    }
+
     pub(super) fn limit(&self, limit: Limit) -> u64 {
         self.limits.get(limit as usize).map_or(0, Counter::get)
     }
@@ -323,6 +340,8 @@ struct Cache {
     requests: Vec<Vec<(Answerer, u16, Arc<Counter>)>>,
     /// By slice index + 1; 0: no slice.
     durations: Vec<Vec<(Answerer, Arc<Histogram>)>>,
+    /// By watch.
+    judged: Vec<Vec<(Owner, Arc<JudgedCounters>)>>,
 }
 
 impl Recorder {
@@ -332,10 +351,7 @@ impl Recorder {
 
     /// Counts a request that has ended. `running` is what the request had pinned.
     pub fn request(&self, running: &Running, outcome: &RequestOutcome) {
-        let mut cache = self.cache.borrow_mut();
-        if cache.generation != running.generation {
-            *cache = Cache { generation: running.generation, ..Cache::default() };
-        }
+        let mut cache = self.cache_of(running);
         let index = outcome.route.map_or(0, |id| id.0 as usize + 1);
         let known = cache.requests.get(index).and_then(|known| {
             known.iter().find(|(answerer, code, _)| *answerer == outcome.answerer && *code == outcome.code)
@@ -357,6 +373,32 @@ impl Recorder {
             histogram.observe(outcome.duration);
             slot(&mut cache.durations, index, |known| known.push((outcome.answerer, histogram)));
         }
+    }
+
+    /// Counts a read of a client with a cohort key for the guardrails of its route: `owner` was decided to answer
+    /// it. `running` is what the request had pinned.
+    pub fn judged(&self, running: &Running, route: RouteId, owner: Owner, judged: &Judged) {
+        let Some(id) = running.watches.of_route(route) else { return };
+        let index = id.0 as usize;
+        let mut cache = self.cache_of(running);
+        let known = cache.judged.get(index).and_then(|known| known.iter().find(|(known, _)| *known == owner));
+        if let Some((_, counters)) = known {
+            return counters.count(judged);
+        }
+        let Some(watch) = running.watches.get(id) else { return };
+        let slice = Arc::clone(&running.snapshot.slice(watch.slice).name);
+        let counters =
+            Arc::clone(lock(&self.shard.judged).entry((slice, watch.guardrails, owner)).or_default());
+        counters.count(judged);
+        slot(&mut cache.judged, index, |known| known.push((owner, counters)));
+    }
+
+    fn cache_of(&self, running: &Running) -> std::cell::RefMut<'_, Cache> {
+        let mut cache = self.cache.borrow_mut();
+        if cache.generation != running.generation {
+            *cache = Cache { generation: running.generation, ..Cache::default() };
+        }
+        cache
     }
 
     /// Counts a limit that was hit.
