@@ -18,6 +18,7 @@
 //! | [`routing`] | lookup, `decide`, `explain`, differences between snapshots |
 //! | [`retreat`] | what a retreat has latched, and what lifts it |
 //! | [`guardrail`] | the live limit that causes a retreat: windows, bounds, verdicts |
+//! | [`upstreams`] | when an upstream or one of its endpoints is left alone |
 //! | [`inventory`] | the monolith's routes, learned from traffic |
 //! | [`redact`] | what may be kept of a request and its replies |
 
@@ -32,4 +33,5 @@ pub mod redact;
 pub mod retreat;
 pub mod routing;
 pub mod snapshot;
+pub mod upstreams;
 pub mod words;
