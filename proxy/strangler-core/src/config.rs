@@ -154,6 +154,20 @@ pub fn parse_share(text: &str) -> Option<crate::words::Share> {
     units::share(text).ok()
 }
 
+/// The shares that a canary goes through where the file does not say.
+pub fn built_in_steps() -> Vec<crate::words::Share> {
+    let nothing = SourceText { name: String::new(), text: String::new() };
+    let sources = Sources { main: nothing, included: Vec::new() };
+    let options = LoadOptions { base: Path::new(""), env: &|_| None, today: jiff::civil::Date::ZERO };
+    let context = Context::new(Files::new(defaults::TEXT, &sources), options);
+    let (defaults, _) = load::read_documents(&context);
+    let canary = defaults.section("canary");
+    let Some(Kind::List(steps)) = canary.get("steps").map(|entry| &entry.value.kind) else {
+        return Vec::new();
+    };
+    steps.iter().filter_map(|step| parse_share(&step.as_text()?.value)).collect()
+}
+
 /// SHA-256 over the names and texts of all files, in lower-case hexadecimal.
 pub fn content_hash(sources: &Sources) -> String {
     use sha2::{Digest, Sha256};

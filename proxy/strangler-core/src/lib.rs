@@ -19,6 +19,7 @@
 //! | [`retreat`] | what a retreat has latched, and what lifts it |
 //! | [`guardrail`] | the live limit that causes a retreat: windows, bounds, verdicts |
 //! | [`upstreams`] | when an upstream or one of its endpoints is left alone |
+//! | [`promotion`] | the way of a slice forward, one step at a time |
 //! | [`inventory`] | the monolith's routes, learned from traffic |
 //! | [`redact`] | what may be kept of a request and its replies |
 
@@ -29,6 +30,7 @@ pub mod evidence;
 pub mod guardrail;
 pub mod inventory;
 pub mod matching;
+pub mod promotion;
 pub mod redact;
 pub mod retreat;
 pub mod routing;

@@ -8,7 +8,7 @@ pub mod decide;
 pub mod diff;
 pub mod explain;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod properties;
 pub mod rewrite;

@@ -16,6 +16,8 @@ mod history;
 mod init;
 mod inventory;
 mod output;
+mod person;
+mod promote;
 mod record;
 mod reload;
 mod replay;
@@ -81,6 +83,8 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Show the state of the running proxy
     Status(status::StatusArguments),
+    /// Move a slice one step further, or back, by editing its file
+    Promote(promote::PromoteArguments),
     /// Show what comparing both sides has shown
     Report(report::ReportArguments),
     /// Send a corpus to both sides, compare, and judge
@@ -134,6 +138,7 @@ pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
         Command::Check(check) => check::run(check, &output),
         Command::Explain(explain) => explain::run(&explain, &output),
         Command::Status(status) => status::run(&status, &output),
+        Command::Promote(promote) => promote::run(&promote, &output),
         Command::Report(report) => report::run(&report, &output),
         Command::Replay(replay) => replay::run(&replay, &output),
         Command::Accept(accept) => accept::run(&accept, &output),

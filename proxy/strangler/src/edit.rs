@@ -27,9 +27,10 @@ mod lines;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use strangler_core::config::{Diagnostic, Severity, SourceText, Sources, content_hash};
-use strangler_core::snapshot::Snapshot;
+use strangler_core::snapshot::{Slice, Snapshot};
 use toml_edit::DocumentMut;
 
 use crate::live::compile;
@@ -120,11 +121,17 @@ pub struct Proposal {
     file: PathBuf,
     before: String,
     after: String,
-    hash_before: String,
-    hash: String,
+    sources_before: Sources,
+    sources: Sources,
+    snapshot: Arc<Snapshot>,
 }
 
 impl Proposal {
+    /// What the configuration means once this is written.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     /// The file, as the configuration names it.
     pub fn file(&self) -> &Path {
         &self.file
@@ -135,14 +142,15 @@ impl Proposal {
         self.before == self.after
     }
 
-    /// The hash that the whole configuration has once this is written.
-    pub fn hash(&self) -> &str {
-        &self.hash
+    /// The hash that the whole configuration has once this is written, for whoever calls its files so; `None`: those
+    /// are not as many.
+    pub fn hash_for(&self, names: &[String]) -> Option<String> {
+        hash_for(&self.sources, names)
     }
 
-    /// The hash that the whole configuration has without it.
-    pub fn hash_before(&self) -> &str {
-        &self.hash_before
+    /// The hash that the whole configuration has without it, likewise.
+    pub fn hash_before_for(&self, names: &[String]) -> Option<String> {
+        hash_for(&self.sources_before, names)
     }
 
     /// The edited text.
@@ -171,42 +179,97 @@ impl Proposal {
     }
 }
 
-/// Works out a change of one slice. Nothing is written.
+/// The configuration as its files say it now.
+#[derive(Clone, Debug)]
+pub struct Current {
+    source: Source,
+    sources: Sources,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Current {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::NoFile`], or [`EditError::Invalid`] with every problem.
+    pub fn read(source: &Source) -> Result<Current, EditError> {
+        let Some(main) = source.main_path() else { return Err(EditError::NoFile) };
+        let invalid = |diagnostics| EditError::Invalid { file: main.to_owned(), diagnostics };
+        let sources = source.read().map_err(|unreadable| invalid(unreadable.diagnostics))?;
+        let snapshot = loaded(&sources, source.base()).map_err(invalid)?;
+        Ok(Current { source: source.clone(), sources, snapshot })
+    }
+
+    /// What it means.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// A slice of it.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::NoSlice`], with those there are.
+    pub fn slice(&self, name: &str) -> Result<&Slice, EditError> {
+        let found = self.snapshot.slices.iter().find(|known| *known.name == *name);
+        found.map(|slice| &**slice).ok_or_else(|| {
+            let known = self.snapshot.slices.iter().map(|slice| slice.name.to_string()).collect();
+            EditError::NoSlice { slice: name.to_owned(), known }
+        })
+    }
+
+    /// Works out a change of one slice. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Whatever makes the change impossible, or its outcome invalid.
+    pub fn propose(self, slice: &str, change: &Change) -> Result<Proposal, EditError> {
+        let name = self.slice(slice)?.place.file.to_string();
+        let Current { source, sources: sources_before, .. } = self;
+        let no_place = |why: String| EditError::NoPlace { file: name.clone(), why };
+        let text =
+            text_of(&sources_before, &name).ok_or_else(|| no_place("this file was not read".to_owned()))?;
+        let before = text.to_owned();
+        let after = lines::edited(&before, |text| {
+            let mut document: DocumentMut = text.parse().map_err(|error| no_place(format!("{error}")))?;
+            change.apply(document.as_item_mut(), slice).map_err(no_place)?;
+            Ok(document.to_string())
+        })?;
+        let sources = with_text(sources_before.clone(), &name, &after);
+        let refused = |diagnostics| EditError::Refused { file: name.clone(), diagnostics };
+        let new = loaded(&sources, source.base()).map_err(refused)?;
+        if !change.holds_in(&new, slice) {
+            let why = "the change could not be made in the way this file is written; make it by hand";
+            return Err(no_place(why.to_owned()));
+        }
+        Ok(Proposal { file: PathBuf::from(&name), before, after, sources_before, sources, snapshot: new })
+    }
+}
+
+/// Works out a change of one slice of a configuration as it is now. Nothing is written.
 ///
 /// # Errors
 ///
 /// Whatever makes the change impossible, or its outcome invalid.
 pub fn propose(source: &Source, slice: &str, change: &Change) -> Result<Proposal, EditError> {
-    let Some(main) = source.main_path() else { return Err(EditError::NoFile) };
-    let invalid = |diagnostics| EditError::Invalid { file: main.to_owned(), diagnostics };
-    let sources = source.read().map_err(|unreadable| invalid(unreadable.diagnostics))?;
-    let snapshot = loaded(&sources, source.base()).map_err(invalid)?;
-    let Some(known) = snapshot.slices.iter().find(|known| *known.name == *slice) else {
-        let known = snapshot.slices.iter().map(|slice| slice.name.to_string()).collect();
-        return Err(EditError::NoSlice { slice: slice.to_owned(), known });
-    };
-    let name = known.place.file.to_string();
-    let no_place = |why: String| EditError::NoPlace { file: name.clone(), why };
-    let text = text_of(&sources, &name).ok_or_else(|| no_place("this file was not read".to_owned()))?;
-    let before = text.to_owned();
-    let after = lines::edited(&before, |text| {
-        let mut document: DocumentMut = text.parse().map_err(|error| no_place(format!("{error}")))?;
-        change.apply(document.as_item_mut(), slice).map_err(no_place)?;
-        Ok(document.to_string())
-    })?;
-    let hash_before = content_hash(&sources);
-    let edited = with_text(sources, &name, &after);
-    let refused = |diagnostics| EditError::Refused { file: name.clone(), diagnostics };
-    let new = loaded(&edited, source.base()).map_err(refused)?;
-    if !change.holds_in(&new, slice) {
-        let why = "the change could not be made in the way this file is written; make it by hand";
-        return Err(no_place(why.to_owned()));
+    Current::read(source)?.propose(slice, change)
+}
+
+/// The hash of a configuration for whoever calls its files by other names, such as from another folder: a hash is
+/// about names too. `None`: so many files are not so many names.
+fn hash_for(sources: &Sources, names: &[String]) -> Option<String> {
+    let mut renamed = sources.clone();
+    if names.len() != 1 + renamed.included.len() {
+        return None;
     }
-    Ok(Proposal { file: PathBuf::from(&name), before, after, hash_before, hash: content_hash(&edited) })
+    let all = std::iter::once(&mut renamed.main).chain(&mut renamed.included);
+    all.zip(names).for_each(|(source, name)| source.name.clone_from(name));
+    Some(content_hash(&renamed))
 }
 
 /// The compiled configuration, or its errors.
-fn loaded(sources: &Sources, base: &Path) -> Result<std::sync::Arc<Snapshot>, Vec<Diagnostic>> {
+fn loaded(sources: &Sources, base: &Path) -> Result<Arc<Snapshot>, Vec<Diagnostic>> {
     let loaded = compile::load(sources, base);
     let errors = |diagnostics: Vec<Diagnostic>| {
         diagnostics.into_iter().filter(|diagnostic| diagnostic.severity == Severity::Error).collect()

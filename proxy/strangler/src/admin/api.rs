@@ -13,7 +13,7 @@ use strangler_core::routing::Explanation;
 use tokio::time::{Duration, timeout};
 
 use super::reply::{Problem, Reply, json, reply, text};
-use super::{Admin, events, evidence, guard, record, status, traffic};
+use super::{Admin, events, evidence, guard, promotion, record, status, traffic};
 use crate::explain::{ExplainRequest, explain};
 use crate::live::compile::WriterChange;
 use crate::live::report::{ReloadReport, Trigger};
@@ -230,6 +230,9 @@ struct Explained {
 struct ReloadBody {
     #[serde(default)]
     allow_writer_change: bool,
+    /// The edit that waits to be read is a promotion: the history keeps who made it and why.
+    #[serde(default)]
+    promotion: Option<promotion::PromotionBody>,
 }
 
 async fn reload(admin: &Admin, body: Incoming) -> Result<Reply, Problem> {
@@ -250,6 +253,9 @@ async fn reload(admin: &Admin, body: Incoming) -> Result<Reply, Problem> {
         let help = "ask the process that replaces this one";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the process is shutting down".to_owned(), help)
     })?;
+    if let Some(promotion) = &body.promotion {
+        promotion.record(admin, &report).await;
+    }
     let status = match report {
         ReloadReport::Unchanged { .. } | ReloadReport::Applied { .. } => StatusCode::OK,
         ReloadReport::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,

@@ -169,7 +169,8 @@ fn reload(
 ) -> Result<Option<ReloadReport>, Failure> {
     if admin.admin.is_none() {
         let status: StatusReport = client::ask(target, Method::GET, "/api/status", None)?.parse()?;
-        if ![proposal.hash_before(), proposal.hash()].contains(&&*status.configuration.hash) {
+        let (hash, files) = (Some(status.configuration.hash), &status.configuration.files);
+        if ![proposal.hash_before_for(files), proposal.hash_for(files)].contains(&hash) {
             return Ok(None);
         }
     }

@@ -71,6 +71,22 @@ impl Output {
         self.painted("1;31", text)
     }
 
+    /// A patch with what goes and what comes in colours, where colour is welcome.
+    pub(crate) fn patch(&self, patch: &str) -> String {
+        let line = |line: &str| {
+            let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+            let code = match text.as_bytes().first() {
+                _ if text.starts_with("---") || text.starts_with("+++") => "1",
+                Some(b'+') => "32",
+                Some(b'-') => "31",
+                Some(b'@') => "36",
+                _ => return line.to_owned(),
+            };
+            format!("{}{end}", self.painted(code, text))
+        };
+        patch.split_inclusive('\n').map(line).collect()
+    }
+
     /// Whether somebody looks at a terminal that can be redrawn.
     pub(crate) fn is_terminal(&self) -> bool {
         !self.json && io::stdout().is_terminal()

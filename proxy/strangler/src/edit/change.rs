@@ -1,6 +1,7 @@
 //! Changes of a slice's tables, in whichever way they are written: headers, dotted keys or inline tables.
 
 use jiff::civil::Date;
+use strangler_core::promotion::{self, Station};
 use strangler_core::snapshot::Snapshot;
 use strangler_core::snapshot::compare::Accepted;
 use toml_edit::{Array, ArrayOfTables, Datetime, InlineTable, Item, Table, TableLike, Value};
@@ -10,6 +11,8 @@ use toml_edit::{Array, ArrayOfTables, Datetime, InlineTable, Item, Table, TableL
 pub enum Change {
     /// A known difference is accepted for a time; one of the same signature gets the new reason and day.
     Accept(Acceptance),
+    /// The slice stands elsewhere on its way: another phase, another share of its canary.
+    Stand(Station),
     /// A key of the slice's table gets a value.
     Set {
         /// From the slice's table down, such as `["canary", "share"]`.
@@ -47,6 +50,7 @@ impl Change {
         let slice = descend(descend(root, "slices")?, slice)?;
         match self {
             Change::Accept(acceptance) => acceptance.apply(descend(slice, "compare")?),
+            Change::Stand(station) => stand(slice, *station),
             Change::Set { keys, value } => {
                 let (last, parents) = keys.split_last().ok_or("no key was named")?;
                 let table = parents.iter().try_fold(slice, |table, key| descend(table, key))?;
@@ -58,14 +62,46 @@ impl Change {
 
     /// Whether a configuration says it.
     pub(super) fn holds_in(&self, snapshot: &Snapshot, slice: &str) -> bool {
-        let Change::Accept(acceptance) = self else { return true };
         let Some(slice) = snapshot.slices.iter().find(|known| *known.name == *slice) else { return false };
+        let acceptance = match self {
+            Change::Accept(acceptance) => acceptance,
+            Change::Stand(station) => return promotion::station(slice) == *station,
+            Change::Set { .. } => return true,
+        };
         slice.policy.compare.accept.iter().any(|accept| {
             accept.what == Accepted::Signature(acceptance.signature.clone())
                 && accept.why == acceptance.why
                 && accept.until == acceptance.until
         })
     }
+}
+
+/// Writes where a slice stands. A canary keeps its form: `"10%"` stays short, in a table only `share` changes.
+fn stand(slice: &mut Item, station: Station) -> Result<(), String> {
+    let style = style(slice);
+    let table = table_of(slice, "phase")?;
+    let Station { phase, share } = station;
+    replace(table, "phase", phase.as_str())?;
+    let Some(share) = share.map(|share| share.to_string()) else { return Ok(()) };
+    match table.get_mut("canary") {
+        None => insert(table, "canary", Item::Value(Value::from(share)), style),
+        Some(canary) if canary.is_table_like() => replace(table_of(canary, "share")?, "share", &share)?,
+        Some(_) => replace(table, "canary", &share)?,
+    }
+    Ok(())
+}
+
+/// Writes a text where none or another one stands; not over one that comes from the environment, which would say
+/// nothing there any more.
+fn replace(table: &mut dyn TableLike, key: &str, value: &str) -> Result<(), String> {
+    let old = table.get(key).and_then(Item::as_str);
+    if let Some(old) = old.filter(|old| old.contains("${")) {
+        return Err(format!("`{key} = \"{old}\"` comes from the environment: change it there"));
+    }
+    if old != Some(value) {
+        set(table, key, Value::from(value));
+    }
+    Ok(())
 }
 
 impl Acceptance {

@@ -19,6 +19,7 @@ mod chaos;
 mod commands;
 mod load;
 mod pains;
+mod promote;
 mod races;
 mod rejected;
 mod reload;
