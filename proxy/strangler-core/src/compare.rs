@@ -209,13 +209,15 @@ pub enum NotCompared {
     Paused,
     /// A dry run that the service did not confirm.
     Unconfirmed,
+    /// The extracted side failed the client's request, and legacy answered: there are no two answers to compare.
+    Fallback,
     /// No copy could be made: the request was not whole when its answer was, or cannot be written again.
     NotSent,
 }
 
 impl NotCompared {
     /// Every reason.
-    pub const ALL: [NotCompared; 15] = [
+    pub const ALL: [NotCompared; 16] = [
         NotCompared::Shed,
         NotCompared::BodyTooLarge,
         NotCompared::LegacyFailed,
@@ -230,6 +232,7 @@ impl NotCompared {
         NotCompared::Drain,
         NotCompared::Paused,
         NotCompared::Unconfirmed,
+        NotCompared::Fallback,
         NotCompared::NotSent,
     ];
 
@@ -250,6 +253,7 @@ impl NotCompared {
             NotCompared::Drain => "drain",
             NotCompared::Paused => "paused",
             NotCompared::Unconfirmed => "unconfirmed",
+            NotCompared::Fallback => "fallback",
             NotCompared::NotSent => "not-sent",
         }
     }

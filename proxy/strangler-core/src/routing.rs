@@ -7,10 +7,12 @@ pub mod cohort;
 pub mod decide;
 pub mod diff;
 pub mod explain;
+pub mod fallback;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
 mod properties;
+pub mod recent;
 pub mod rewrite;
 pub mod shadow;
 pub mod writers;

@@ -11,8 +11,10 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::matching::path::{percent_decoded, without_matrix};
 use crate::matching::{Pattern, Reading, request};
-use crate::snapshot::Canary;
+use crate::snapshot::policy::CohortCookie;
 use crate::snapshot::slice::{KeyMatch, KeySource};
+use crate::snapshot::{Canary, Snapshot};
+use crate::words::Phase;
 
 /// Buckets there are: one per hundredth of a percent.
 const BUCKETS: u64 = 10_000;
@@ -62,8 +64,7 @@ pub fn membership<'a>(
     sources: &'a [KeySource],
     canary: &'a Canary,
 ) -> Membership<'a> {
-    let key =
-        sources.iter().find_map(|source| value(reading, pattern, source).map(|value| Key { source, value }));
+    let key = key(reading, pattern, sources);
     let bucket = key.as_ref().map(|key| bucket(name, key.source, &key.value));
     let listed = |list: &'a [KeyMatch]| {
         list.iter()
@@ -76,6 +77,11 @@ pub fn membership<'a>(
         (None, None, None) => (false, Reason::NoKey),
     };
     Membership { member, reason, key, bucket }
+}
+
+/// The client's key: the first source that is present.
+pub fn key<'a>(reading: &'a Reading<'_>, pattern: &'a Pattern, sources: &'a [KeySource]) -> Option<Key<'a>> {
+    sources.iter().find_map(|source| value(reading, pattern, source).map(|value| Key { source, value }))
 }
 
 /// The bucket of a key, `0..10_000`: XXH3-64 (seed 0) of the cohort's name, NUL, the source as configured, NUL

@@ -5,9 +5,12 @@
 //! retreat ever moves the writer.
 
 use super::cohort::{self, Membership};
+use super::recent::{ClientMark, RecentWrites};
 use crate::matching::near;
 use crate::matching::path::Ambiguity;
 use crate::matching::{Reading, near::SpellingDifference, request::RequestView};
+use crate::snapshot::policy::CohortCookie;
+use crate::snapshot::slice::KeySource;
 use crate::snapshot::{Route, Snapshot};
 use crate::words::{Effect, Owner, Phase, RouteId, SliceId, Strictness, Unmatched, UpstreamId, Writer};
 
@@ -16,15 +19,22 @@ use crate::words::{Effect, Owner, Phase, RouteId, SliceId, Strictness, Unmatched
 pub struct Facts<'a> {
     /// Per slice, the phase a retreat has latched.
     pub retreats: &'a [Option<Phase>],
+    /// Whose unsafe requests have just succeeded (`read_your_writes`); `None`: nobody's.
+    pub recent: Option<&'a dyn RecentWrites>,
 }
 
 impl Facts<'_> {
-    /// No retreats.
-    pub const NONE: Facts<'static> = Facts { retreats: &[] };
+    /// No retreats, and nobody has written.
+    pub const NONE: Facts<'static> = Facts { retreats: &[], recent: None };
 
     /// The phase a retreat has latched for a slice.
     pub fn retreat(&self, slice: SliceId) -> Option<Phase> {
         self.retreats.get(slice.0 as usize).copied().flatten()
+    }
+
+    /// Whether a client has just written.
+    fn covers(&self, client: Option<ClientMark>) -> bool {
+        self.recent.zip(client).is_some_and(|(recent, client)| recent.covers(client))
     }
 }
 
@@ -48,10 +58,30 @@ pub struct Decision {
     pub writer: Writer,
     /// The client's bucket, `0..10_000`; only in phase canary and with a key.
     pub bucket: Option<u16>,
+    /// Whether the client has a cohort key. Looked for in phase canary, and where extracted answers everybody under
+    /// guardrails, which look at such clients alone; `false` elsewhere.
+    pub keyed: bool,
+    /// What the client's writes are remembered by, where the route has `read_your_writes`.
+    pub mark: Option<ClientMark>,
+    /// The phase would have the other side answer, but the client has just written: the writer does.
+    pub wrote: bool,
     /// The route this unmatched request would match if it were spelt slightly differently.
     pub near_miss: Option<NearMiss>,
     /// The path is ambiguous and `strictness = "report"` let it pass to legacy.
     pub reported: Option<Ambiguity>,
+}
+
+impl Decision {
+    /// The cookie that the answer brings a client that has no key yet: only while a canary runs that asks for it.
+    pub fn cookie_to_issue<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s CohortCookie> {
+        if self.phase != Phase::Canary || self.keyed {
+            return None;
+        }
+        let policy = &snapshot.route(self.route?).policy;
+        let cookie = policy.cohort_cookie.as_ref()?;
+        let asks = |source: &KeySource| matches!(source, KeySource::Cookie(name) if *name == cookie.name);
+        policy.cohort_by.iter().any(asks).then_some(cookie)
+    }
 }
 
 /// What is done with a request.
@@ -114,6 +144,9 @@ fn to_legacy(snapshot: &Snapshot, view: &RequestView<'_>) -> Decision {
         effect: effect_of(view.method, None),
         writer: Writer::Legacy,
         bucket: None,
+        keyed: false,
+        mark: None,
+        wrote: false,
         near_miss: None,
         reported: None,
     }
@@ -170,7 +203,24 @@ fn matched(snapshot: &Snapshot, reading: &Reading<'_>, facts: Facts<'_>, id: Rou
     decision.writer = slice.writer;
     let cohort = canary_membership(snapshot, reading, route, decision.phase);
     decision.bucket = cohort.as_ref().and_then(|cohort| cohort.bucket);
-    let reads = reads_owner(decision.phase, cohort.is_some_and(|cohort| cohort.member));
+    decision.keyed = match &cohort {
+        Some(cohort) => cohort.key.is_some(),
+        None => {
+            decision.phase >= Phase::Extracted
+                && route.policy.guardrails.is_some()
+                && cohort::key(reading, &route.pattern, &route.policy.cohort_by).is_some()
+        }
+    };
+    let mut reads = reads_owner(decision.phase, cohort.is_some_and(|cohort| cohort.member));
+    if !route.policy.read_your_writes.is_zero()
+        && let Some(writer) = side_of(slice.writer)
+    {
+        decision.mark = ClientMark::of(reading, route, &slice.name);
+        decision.wrote = decision.effect == Effect::Read && reads != writer && facts.covers(decision.mark);
+        if decision.wrote {
+            reads = writer;
+        }
+    }
     let owner = match (decision.effect, slice.writer) {
         (Effect::Read, _) | (Effect::Write, Writer::ByCohort) => reads,
         (Effect::Write, Writer::Legacy) => Owner::Legacy,
@@ -187,6 +237,15 @@ fn matched(snapshot: &Snapshot, reading: &Reading<'_>, facts: Facts<'_>, id: Rou
 /// The lower of what the file states and what a retreat has latched.
 pub(super) fn effective_phase(route: &Route, facts: Facts<'_>) -> Phase {
     facts.retreat(route.slice).map_or(route.phase, |retreat| retreat.min(route.phase))
+}
+
+/// The side that takes every unsafe request; `None` where that depends on the client.
+const fn side_of(writer: Writer) -> Option<Owner> {
+    match writer {
+        Writer::Legacy => Some(Owner::Legacy),
+        Writer::Extracted => Some(Owner::Extracted),
+        Writer::ByCohort => None,
+    }
 }
 
 /// Who answers reads in a phase.

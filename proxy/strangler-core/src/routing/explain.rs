@@ -7,12 +7,16 @@
 mod candidates;
 mod render;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::cohort::{self, Membership, Reason};
 use super::decide::{Decision, Facts, Refusal, Verdict, canary_membership, decide, effective_phase};
+use super::fallback::{LagState, NoFallback, may_fall_back};
 use super::shadow::{self, Direction, NoCopy, Purpose};
 use crate::matching::{Reading, RequestView};
+use crate::snapshot::policy::Fallback;
 use crate::snapshot::{Route, Snapshot};
 use crate::words::{Effect, Owner, Phase, RouteId, Share, Writer};
 
@@ -154,7 +158,7 @@ pub fn explain(snapshot: &Snapshot, view: &RequestView<'_>, facts: Facts<'_>) ->
         writer: route.map(|route| snapshot.slice(route.slice).writer.as_str()),
         bucket: decision.bucket,
         cohort: membership.as_ref().zip(route).map(|(membership, route)| cohort_read(membership, route)),
-        fallback: fallback(&decision),
+        fallback: fallback(snapshot, &decision),
         shadow: shadow(snapshot, &decision),
         ambiguity: ambiguity(&decision),
         near_miss: decision.near_miss.map(|near| NearMissRead {
@@ -239,6 +243,9 @@ fn why(snapshot: &Snapshot, decision: &Decision, route: Option<&Route>) -> Strin
                 reads(decision)
             )
         }
+        (Effect::Read, writer) if decision.wrote => {
+            format!("The client has just written (read_your_writes): the writer of {}, {writer}, answers.", slice.name)
+        }
         (Effect::Read, _) => reads(decision),
     }
 }
@@ -287,18 +294,42 @@ fn cohort_read(membership: &Membership<'_>, route: &Route) -> CohortRead {
     }
 }
 
-/// What happens when the owner fails. This version never falls back, and says so.
-fn fallback(decision: &Decision) -> String {
-    match decision.verdict {
-        Verdict::Refuse(_) => "none: nothing is forwarded",
-        Verdict::Forward { owner: Owner::Legacy, .. } => "none: legacy answers",
-        Verdict::Forward { .. } if decision.phase == Phase::Retired => {
-            "never: the route is retired, legacy is never contacted"
+/// What happens when the owner fails. How late data is at this moment is not known here: the condition is named.
+fn fallback(snapshot: &Snapshot, decision: &Decision) -> String {
+    let found = match may_fall_back(snapshot, decision, |_| LagState::Behind(Duration::ZERO)) {
+        Ok(found) => found,
+        Err(why) => {
+            return match why {
+                NoFallback::Refused => "none: nothing is forwarded",
+                NoFallback::Legacy => "none: legacy answers",
+                NoFallback::Retired => "never: the route is retired, legacy is never contacted",
+                NoFallback::Write => "never: the request writes",
+                NoFallback::Never => "never: fallback = \"never\"",
+                NoFallback::Unreached => "never: the writer's data does not reach legacy",
+                NoFallback::SameUpstream => "never: legacy is the same upstream",
+                // Not with the lag given above.
+                NoFallback::LagUnknown | NoFallback::Lagging => "never: legacy's data is too late",
+            }
+            .to_owned();
         }
-        Verdict::Forward { .. } if decision.effect == Effect::Write => "never: the request writes",
-        Verdict::Forward { .. } => "never: not built in this version",
+    };
+    let mut text = match found.on {
+        Fallback::On(failures) => {
+            let named: Vec<String> = failures.iter().map(ToString::to_string).collect();
+            format!("legacy answers on {}", named.join(", "))
+        }
+        Fallback::Auto | Fallback::Never => "legacy answers on connect errors, time-outs and 502 to 504".to_owned(),
+    };
+    if let Some(after) = found.after {
+        text += &format!("; headers are waited for {after:?}");
     }
-    .to_owned()
+    let slice = decision.slice.map(|id| snapshot.slice(id));
+    if let Some((slice, limit)) = slice.and_then(|slice| Some((slice, slice.sync_lag.as_ref()?)))
+        && slice.writer != Writer::Legacy
+    {
+        text += &format!("; only while its data is at most {:?} late", limit.max);
+    }
+    text
 }
 
 /// Whether a copy is sent, to whom, and as what.
@@ -333,6 +364,9 @@ fn no_copy(decision: &Decision, why: NoCopy) -> String {
         (NoCopy::NoPlaceForWrites, _) => {
             "the request writes; writes are copied only while legacy is the writer, in phases shadow and canary"
                 .to_owned()
+        }
+        (NoCopy::JustWrote, _) => {
+            "the client has just written, and the other side may not know of it yet".to_owned()
         }
         (NoCopy::Off, Verdict::Forward { owner: Owner::Extracted, .. }) => {
             "shadow.reverse_sample is 0%".to_owned()

@@ -74,6 +74,8 @@ pub enum NoCopy {
     Writes,
     /// It writes where copied writes have no place: legacy is not the writer, or the phase is past canary.
     NoPlaceForWrites,
+    /// The client has just written, so that the other side cannot be expected to know it all yet.
+    JustWrote,
     /// The share of this direction is zero.
     Off,
 }
@@ -106,6 +108,9 @@ pub fn eligible(snapshot: &Snapshot, decision: &Decision) -> Result<Eligible, No
     };
     if matches!(decision.phase, Phase::Legacy | Phase::Retired) {
         return Err(NoCopy::Phase(decision.phase));
+    }
+    if decision.wrote {
+        return Err(NoCopy::JustWrote);
     }
     let shadow = snapshot.route(route).policy.shadow.as_ref().ok_or(NoCopy::Off)?;
     let copied_with_legacy = decision.writer == Writer::Legacy && owner == Owner::Legacy;

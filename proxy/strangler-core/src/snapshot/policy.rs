@@ -1,5 +1,6 @@
 //! What a slice or route does with its requests: built-in values, `[defaults]`, slice and route merged.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,6 +165,17 @@ pub enum Failure {
     ServerError,
     /// This status.
     Status(u16),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::ConnectError => f.write_str("connect-error"),
+            Failure::Timeout => f.write_str("timeout"),
+            Failure::ServerError => f.write_str("5xx"),
+            Failure::Status(status) => write!(f, "{status}"),
+        }
+    }
 }
 
 /// `unavailable`.
