@@ -9,6 +9,7 @@
 
 mod answer;
 mod attempt;
+mod cohort_cookie;
 mod deadline;
 mod error;
 mod forwarded;

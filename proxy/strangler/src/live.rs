@@ -85,7 +85,7 @@ impl Running {
 
     /// What decisions depend on beside the request and the snapshot.
     pub fn facts(&self) -> Facts<'_> {
-        Facts { retreats: &self.retreats }
+        Facts { retreats: &self.retreats, ..Facts::NONE }
     }
 
     /// State of an upstream of this configuration.

@@ -155,7 +155,7 @@ fn escape_first_letter(path: &str) -> String {
 fn retreated(snapshot: &Snapshot, view: &RequestView<'_>, decision: &Decision) {
     for phase in [Phase::Legacy, Phase::Shadow, Phase::Canary] {
         let retreats = vec![Some(phase); snapshot.slices.len()];
-        let facts = Facts { retreats: &retreats };
+        let facts = Facts { retreats: &retreats, ..Facts::NONE };
         let after = decide(snapshot, view, facts);
         assert_eq!(after.writer, decision.writer, "{view:?}");
         assert_eq!(after.route, decision.route, "{view:?}");

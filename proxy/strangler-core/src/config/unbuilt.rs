@@ -18,8 +18,6 @@ enum Scope {
     Upstream,
     /// `[slices.*]`.
     Slice,
-    /// `[slices.*]` and every route's table.
-    Owner,
     /// `[defaults]`, `[slices.*]` and every route's table.
     Policy,
 }
@@ -32,27 +30,19 @@ enum Values {
     AllBut(&'static str),
     /// All but `false`: what happens anyway.
     AllButFalse,
-    /// These texts.
-    Texts(&'static [&'static str]),
 }
 
 /// One key that is not built, and what is not done because of it.
 struct Unbuilt(Scope, &'static str, Values, &'static str);
 
 /// What this version does not build.
-const UNBUILT: [Unbuilt; 17] = [
+const UNBUILT: [Unbuilt; 11] = [
     Unbuilt(Scope::Server, "tls", Values::All, "the public listener speaks plain HTTP"),
     Unbuilt(Scope::Upstream, "tls", Values::All, "upstreams are spoken to in plain HTTP"),
     Unbuilt(Scope::Upstream, "protocol", Values::AllBut("http1"), "upstreams are spoken to in HTTP/1.1"),
     Unbuilt(Scope::Upstream, "health", Values::All, "endpoints are not asked whether they are well"),
     Unbuilt(Scope::Upstream, "breaker", Values::AllButFalse, "no upstream is left alone for failing"),
-    Unbuilt(Scope::Owner, "phase", Values::Texts(&["canary"]), "clients are not divided"),
-    Unbuilt(Scope::Owner, "canary", Values::All, "clients are not divided"),
-    Unbuilt(Scope::Slice, "writer", Values::Texts(&["by-cohort"]), "the writer is legacy or extracted"),
     Unbuilt(Scope::Slice, "sync_lag", Values::All, "the lag of synchronisation is not asked for"),
-    Unbuilt(Scope::Policy, "cohort", Values::All, "clients are not divided"),
-    Unbuilt(Scope::Policy, "cohort_by", Values::All, "clients are not divided"),
-    Unbuilt(Scope::Policy, "cohort_cookie", Values::All, "clients are not divided"),
     Unbuilt(
         Scope::Policy,
         "fallback",
@@ -84,7 +74,7 @@ pub(super) fn unbuilt(parts: &Parts<'_, '_>) -> Vec<Problem> {
         }
     }
     for (entry, table) in &parts.slices {
-        let scopes = [Scope::Slice, Scope::Owner, Scope::Policy];
+        let scopes = [Scope::Slice, Scope::Policy];
         look(&mut found, &scopes, &format!("[slices.{}]", entry.key), table);
         if let Some(upstream) = table.get("upstream") {
             https(&mut found, &upstream.value);
@@ -99,7 +89,7 @@ pub(super) fn unbuilt(parts: &Parts<'_, '_>) -> Vec<Problem> {
 
 fn in_route(found: &mut Vec<Problem>, route: &Value<'_>) {
     if let Some(table) = route.as_table() {
-        look(found, &[Scope::Owner, Scope::Policy], "a route", table);
+        look(found, &[Scope::Policy], "a route", table);
     }
 }
 
@@ -112,7 +102,6 @@ fn look(found: &mut Vec<Problem>, scopes: &[Scope], place: &str, table: &Table<'
             Values::All => true,
             Values::AllBut(word) => text != Some(word),
             Values::AllButFalse => !matches!(entry.value.kind, Kind::Bool(false)),
-            Values::Texts(words) => text.is_some_and(|text| words.contains(&text)),
         };
         if whole_key {
             let value =
@@ -224,6 +213,16 @@ upstream = "http://127.0.0.1:8001"
 phase = "shadow"
 sync = "stateless"
 routes = [{ match = "/d", phase = "shadow" }]
+[slices.d]
+upstream = "http://127.0.0.1:8001"
+phase = "canary"
+canary = "10%"
+cohort = "x"
+cohort_by = ["client-ip", "cookie:x"]
+cohort_cookie = { name = "x" }
+writer = "by-cohort"
+sync = "shared"
+routes = [{ match = "/e", phase = "canary", canary = "1%" }]
 "#;
         assert_eq!(not_built(text), [""; 0]);
     }
@@ -275,18 +274,12 @@ cohort_cookie = { name = "x" }
                 "`health` in [upstreams.u]",
                 "`breaker` in [upstreams.u]",
                 "`tls` in [upstreams.u]",
-                "`cohort_by = \"client-ip\"` in [defaults]",
                 "`unavailable` in [defaults]",
-                "`phase = \"canary\"` in [slices.a]",
-                "`canary = \"10%\"` in [slices.a]",
-                "`writer = \"by-cohort\"` in [slices.a]",
                 "`sync_lag` in [slices.a]",
                 "`read_your_writes = \"10s\"` in [slices.a]",
                 "`fallback` in a route",
                 "`fallback_after = \"1s\"` in [slices.a]",
-                "`cohort = \"x\"` in a route",
                 "`guardrails` in a route",
-                "`cohort_cookie` in a route",
             ]
         );
     }

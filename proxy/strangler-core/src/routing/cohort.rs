@@ -11,10 +11,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::matching::path::{percent_decoded, without_matrix};
 use crate::matching::{Pattern, Reading, request};
-use crate::snapshot::policy::CohortCookie;
+use crate::snapshot::Canary;
 use crate::snapshot::slice::{KeyMatch, KeySource};
-use crate::snapshot::{Canary, Snapshot};
-use crate::words::Phase;
 
 /// Buckets there are: one per hundredth of a percent.
 const BUCKETS: u64 = 10_000;

@@ -244,7 +244,10 @@ fn why(snapshot: &Snapshot, decision: &Decision, route: Option<&Route>) -> Strin
             )
         }
         (Effect::Read, writer) if decision.wrote => {
-            format!("The client has just written (read_your_writes): the writer of {}, {writer}, answers.", slice.name)
+            format!(
+                "The client has just written (read_your_writes): the writer of {}, {writer}, answers.",
+                slice.name
+            )
         }
         (Effect::Read, _) => reads(decision),
     }
@@ -318,7 +321,9 @@ fn fallback(snapshot: &Snapshot, decision: &Decision) -> String {
             let named: Vec<String> = failures.iter().map(ToString::to_string).collect();
             format!("legacy answers on {}", named.join(", "))
         }
-        Fallback::Auto | Fallback::Never => "legacy answers on connect errors, time-outs and 502 to 504".to_owned(),
+        Fallback::Auto | Fallback::Never => {
+            "legacy answers on connect errors, time-outs and 502 to 504".to_owned()
+        }
     };
     if let Some(after) = found.after {
         text += &format!("; headers are waited for {after:?}");

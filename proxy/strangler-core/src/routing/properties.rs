@@ -217,7 +217,7 @@ fn explain_agrees_with_decide() {
     for_each_configuration(10_000, |rng, fixtures| {
         let snapshot = build(fixtures).0;
         let retreats: Vec<Option<Phase>> = fixtures.iter().map(|_| generate::retreat(rng)).collect();
-        let facts = Facts { retreats: &retreats };
+        let facts = Facts { retreats: &retreats, ..Facts::NONE };
         let request = generate::request(rng, fixtures);
         let decision = ask(&request, |view| decide(&snapshot, view, facts));
         let told = ask(&request, |view| explain(&snapshot, view, facts));

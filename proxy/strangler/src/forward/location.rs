@@ -14,6 +14,11 @@ pub(crate) struct PublicOrigin {
 }
 
 impl PublicOrigin {
+    /// Whether clients know this site under `https`.
+    pub(crate) fn is_https(&self, configured: &[String]) -> bool {
+        self.text(configured).get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+    }
+
     /// `scheme://host[:port]`: the configured public URL that the request's host matches, the only one that is
     /// configured, or what the client used.
     fn text(&self, configured: &[String]) -> String {

@@ -14,7 +14,7 @@ use super::outbound::{self, Plan};
 use super::record::Record;
 use super::relay::{Lease, Relay};
 use super::upload::Upload;
-use super::{hop, location};
+use super::{cohort_cookie, hop, location};
 use crate::http1::chunked::TrailerLimits;
 use crate::http1::relay::Outgoing;
 use crate::http1::{Fields, Framing, Incoming, Known, ResponseHead, Version};
@@ -66,6 +66,7 @@ pub(crate) fn accept(
     if switched.is_some() {
         return Ok((head, Follows::Tunnel(Lease { connection, in_flight, keep: Duration::ZERO })));
     }
+    issue_cookie(&mut head, pin, plan, record);
     let unfinished = upload.as_ref().is_some_and(|upload| !upload.is_finished());
     let unasked = upload.as_ref().is_some_and(|upload| upload.is_held());
     if let Some(upload) = upload {
@@ -84,6 +85,14 @@ pub(crate) fn accept(
     let body = Incoming::new(framing, TRAILERS);
     let idle = plan.timeouts(pin, upstream).idle;
     Ok((head, Follows::Body(Relay::new(body, outgoing, lease, idle, persistent, ends))))
+}
+
+/// Gives a client without a cohort key one, while a canary asks for it.
+fn issue_cookie(head: &mut ResponseHead, pin: &Pin, plan: &Plan, record: &mut Record) {
+    let Some(cookie) = record.decision().and_then(|decision| decision.cookie_to_issue(&pin.snapshot)) else {
+        return;
+    };
+    cohort_cookie::issue(head, cookie, &pin.snapshot, plan.public.as_ref());
 }
 
 /// How the body is written to a client of this version, and whether its end is the connection's.

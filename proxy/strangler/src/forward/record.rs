@@ -87,6 +87,11 @@ impl Record {
         self.decision = Some(decision);
     }
 
+    /// What was decided, once it was.
+    pub(crate) fn decision(&self) -> Option<&Decision> {
+        self.decision.as_ref()
+    }
+
     /// Notes who answers.
     pub(crate) fn answered_by(&mut self, owner: Owner, status: u16) {
         self.answerer = owner.into();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::routing::fixture::{SliceFixture, ask, canary, route, slice, snapshot};
+use crate::snapshot::policy::Guardrails;
 use crate::snapshot::slice::{KeyMatch, KeySource};
 
 fn decided(snapshot: &Snapshot, request: &str, headers: &[&str]) -> Decision {
@@ -84,7 +85,7 @@ fn a_retreat_lowers_the_phase_and_never_moves_the_writer() {
         (Phase::Retired, "extracted"),
     ] {
         let retreats = [Some(retreat)];
-        let facts = Facts { retreats: &retreats };
+        let facts = Facts { retreats: &retreats, ..Facts::NONE };
         let get = ask("GET /a", &[], |view| decide(&snapshot, view, facts));
         let post = ask("POST /a", &[], |view| decide(&snapshot, view, facts));
         assert_eq!(said(&get), reads, "retreat to {retreat}");
@@ -123,8 +124,9 @@ fn by_cohort_writes_follow_the_clients_reads_also_in_a_retreat() {
     check(&snapshot, "POST /a", &["x-user: 1"], "extracted");
     check(&snapshot, "POST /a", &[], "legacy");
     let retreats = [Some(Phase::Legacy)];
-    let decision =
-        ask("POST /a", &["x-user: 1"], |view| decide(&snapshot, view, Facts { retreats: &retreats }));
+    let decision = ask("POST /a", &["x-user: 1"], |view| {
+        decide(&snapshot, view, Facts { retreats: &retreats, ..Facts::NONE })
+    });
     assert_eq!(said(&decision), "legacy");
 }
 
@@ -231,4 +233,149 @@ fn ambiguous_paths_are_refused_as_soon_as_there_is_a_slice() {
     assert_eq!(said(&decision), "legacy");
     assert_eq!(decision.reported, Some(Ambiguity::DotSegment));
     assert_eq!(decided(&one, "POST /a/b", &[]).reported, None);
+}
+
+/// Clients that have just written.
+#[derive(Debug)]
+struct Wrote(Vec<ClientMark>);
+
+impl RecentWrites for Wrote {
+    fn covers(&self, client: ClientMark) -> bool {
+        self.0.contains(&client)
+    }
+}
+
+/// A slice whose clients read what they wrote, in a canary of half of them by `x-user`.
+fn remembering(phase: Phase, writer: Writer) -> SliceFixture {
+    let mut fixture = slice("s", phase, writer, &["/a"]);
+    fixture.canary = Some(canary(5000));
+    fixture.policy.cohort_by = vec![KeySource::Header("x-user".into())];
+    fixture.policy.read_your_writes = std::time::Duration::from_secs(10);
+    fixture
+}
+
+#[test]
+fn a_client_that_has_just_written_reads_from_the_writer_in_every_phase() {
+    for phase in Phase::ALL {
+        for (writer, side) in [(Writer::Legacy, "legacy"), (Writer::Extracted, "extracted")] {
+            if *phase == Phase::Retired && writer == Writer::Legacy {
+                continue;
+            }
+            let snapshot = snapshot(&[remembering(*phase, writer)]);
+            for user in 0..50 {
+                let headers = [format!("x-user: {user}")];
+                let headers = [headers[0].as_str()];
+                let before = decided(&snapshot, "GET /a", &headers);
+                assert!(!before.wrote);
+                let mark = decided(&snapshot, "POST /a", &headers).mark.unwrap();
+                assert_eq!(before.mark, Some(mark), "a client is one, whatever it asks");
+                let wrote = Wrote(vec![mark]);
+                let facts = Facts { recent: Some(&wrote), ..Facts::NONE };
+                let after = ask("GET /a", &headers, |view| decide(&snapshot, view, facts));
+                assert_eq!(said(&after), side, "{phase} {writer} {user}");
+                assert_eq!(after.wrote, said(&before) != side, "{phase} {writer} {user}");
+                let other = ask("GET /a", &["x-user: another"], |view| decide(&snapshot, view, facts));
+                assert!(!other.wrote, "others read as before");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_without_a_key_is_remembered_by_its_address() {
+    let snapshot = snapshot(&[remembering(Phase::Extracted, Writer::Legacy)]);
+    let of = |address: Option<&str>, headers: &[&str]| {
+        let client_ip = address.map(|address| address.parse().unwrap());
+        ask("GET /a", headers, |view| decide(&snapshot, &RequestView { client_ip, ..*view }, Facts::NONE))
+            .mark
+    };
+    let first = of(Some("10.0.0.1"), &[]);
+    assert!(first.is_some());
+    assert_eq!(first, of(Some("::ffff:10.0.0.1"), &[]));
+    assert_ne!(first, of(Some("10.0.0.2"), &[]));
+    assert_eq!(of(Some("10.0.0.1"), &["x-user: 1"]), of(Some("10.0.0.2"), &["x-user: 1"]));
+    assert_eq!(of(None, &[]), None);
+}
+
+#[test]
+fn slices_and_cohorts_without_one_writer_remember_nothing_of_each_other() {
+    let mut other = remembering(Phase::Extracted, Writer::Legacy);
+    other.name = "t";
+    other.routes = vec![route("/b")];
+    let by_cohort =
+        SliceFixture { name: "u", routes: vec![route("/c")], ..remembering(Phase::Canary, Writer::ByCohort) };
+    let mut off =
+        SliceFixture { name: "v", routes: vec![route("/d")], ..remembering(Phase::Canary, Writer::Legacy) };
+    off.policy.read_your_writes = std::time::Duration::ZERO;
+    let snapshot = snapshot(&[remembering(Phase::Extracted, Writer::Legacy), other, by_cohort, off]);
+    let mark = |path: &str| decided(&snapshot, &format!("GET {path}"), &["x-user: 1"]).mark;
+    assert!(mark("/a").is_some() && mark("/a") != mark("/b"));
+    assert_eq!((mark("/c"), mark("/d")), (None, None));
+}
+
+#[test]
+fn a_key_is_looked_for_where_a_canary_runs_or_guardrails_watch() {
+    let guardrails = Guardrails {
+        window: std::time::Duration::from_secs(1),
+        min_requests: 1,
+        error_rate_above_legacy: None,
+        error_rate_max: None,
+        latency_p95_above_legacy: None,
+        retreat_to: Phase::Shadow,
+    };
+    for (phase, watched, wanted) in [
+        (Phase::Legacy, true, false),
+        (Phase::Shadow, true, false),
+        (Phase::Canary, false, true),
+        (Phase::Canary, true, true),
+        (Phase::Extracted, false, false),
+        (Phase::Extracted, true, true),
+        (Phase::Retired, true, true),
+    ] {
+        let mut fixture = remembering(phase, Writer::Extracted);
+        fixture.policy.guardrails = watched.then_some(guardrails);
+        let snapshot = snapshot(&[fixture]);
+        assert_eq!(decided(&snapshot, "GET /a", &["x-user: 1"]).keyed, wanted, "{phase} {watched}");
+        assert!(!decided(&snapshot, "GET /a", &[]).keyed, "{phase} {watched}");
+    }
+}
+
+#[test]
+fn a_cookie_is_issued_only_while_a_canary_runs_that_asks_for_it() {
+    let cookie = CohortCookie { name: "cohort".into(), max_age: std::time::Duration::from_secs(1) };
+    let fixture = |phase, sources: &[KeySource], cookie: Option<CohortCookie>| {
+        let mut fixture = slice("s", phase, Writer::Legacy, &["/a"]);
+        fixture.canary = Some(canary(0));
+        fixture.except = vec!["/a/kept".to_owned()];
+        fixture.policy.cohort_by = sources.to_vec();
+        fixture.policy.cohort_cookie = cookie;
+        fixture
+    };
+    let by_cookie = [KeySource::Header("x-user".into()), KeySource::Cookie("cohort".into())];
+    let check =
+        |fixture: SliceFixture, request: &str, headers: &[&str], retreat: Option<Phase>, wanted: bool| {
+            let snapshot = snapshot(&[fixture]);
+            let facts = Facts { retreats: &[retreat], ..Facts::NONE };
+            let decision = ask(request, headers, |view| decide(&snapshot, view, facts));
+            assert_eq!(
+                decision.cookie_to_issue(&snapshot).is_some(),
+                wanted,
+                "{request} {headers:?} {retreat:?}"
+            );
+        };
+    for phase in Phase::ALL {
+        let running = *phase == Phase::Canary;
+        check(fixture(*phase, &by_cookie, Some(cookie.clone())), "GET /a", &[], None, running);
+    }
+    let canary = || fixture(Phase::Canary, &by_cookie, Some(cookie.clone()));
+    check(canary(), "POST /a", &[], None, true);
+    check(canary(), "GET /a", &["cookie: other=1"], None, true);
+    check(canary(), "GET /a", &["cookie: cohort="], None, true);
+    check(canary(), "GET /a", &["cookie: cohort=1"], None, false);
+    check(canary(), "GET /a", &["x-user: 1"], None, false);
+    check(canary(), "GET /elsewhere", &[], None, false);
+    check(canary(), "GET /a", &[], Some(Phase::Shadow), false);
+    check(fixture(Phase::Canary, &by_cookie, None), "GET /a", &[], None, false);
+    let other = [KeySource::Cookie("sid".into())];
+    check(fixture(Phase::Canary, &other, Some(cookie.clone())), "GET /a", &[], None, false);
 }

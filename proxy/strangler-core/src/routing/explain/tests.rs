@@ -52,7 +52,7 @@ fn every_candidate_is_named_with_why_it_lost() {
             phase     extracted
             writer    legacy
             effect    read: GET is safe
-            fallback  never: not built in this version
+            fallback  never: fallback = "never"
             shadow    none: shadow.reverse_sample is 0%
 
             Candidates
@@ -308,7 +308,7 @@ fn copies_are_told_with_their_share_their_target_and_what_they_do_there() {
             sample: Share::ALL,
             reverse_sample: Share::from_basis_points(500).unwrap(),
             body_max: 1,
-            timeout: std::time::Duration::ZERO,
+            timeout: Duration::ZERO,
             concurrency: 1,
             writes,
             repeat: Share::NONE,
@@ -405,7 +405,7 @@ fn a_canary_tells_bucket_source_and_share_and_a_retreat_both_phases() {
     );
     let retreats = [Some(Phase::Shadow)];
     let text = ask("GET /cart", &["cookie: id=3"], |view| {
-        explain(&snapshot, view, Facts { retreats: &retreats }).render_text()
+        explain(&snapshot, view, Facts { retreats: &retreats, ..Facts::NONE }).render_text()
     });
     expect![[r#"
         GET /cart

@@ -39,7 +39,7 @@ fn fixture(phase: Phase, writer: Writer, shadow: Shadow) -> SliceFixture {
 
 fn decided(snapshot: &Snapshot, request: &str, headers: &[&str], retreat: Option<Phase>) -> Decision {
     let retreats = [retreat];
-    ask(request, headers, |view| decide(snapshot, view, Facts { retreats: &retreats }))
+    ask(request, headers, |view| decide(snapshot, view, Facts { retreats: &retreats, ..Facts::NONE }))
 }
 
 fn said(found: Result<Eligible, NoCopy>) -> String {
