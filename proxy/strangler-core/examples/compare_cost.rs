@@ -89,6 +89,7 @@ fn main() {
             rules,
             route: "r",
             method: "GET",
+            target: "/a/b",
             today: jiff::civil::date(2026, 1, 1),
             legacy: Side::default(),
             extracted: Side::default(),

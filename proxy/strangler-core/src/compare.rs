@@ -118,6 +118,8 @@ pub struct Context<'a> {
     pub route: &'a str,
     /// The request's method: the answer to HEAD has no body.
     pub method: &'a str,
+    /// Path and query as the client sent them: what relative Locations are relative to.
+    pub target: &'a str,
     /// The day in UTC, for `until` of an accepted difference.
     pub today: jiff::civil::Date,
     /// Of the legacy side.

@@ -52,6 +52,7 @@ fn compared(rules: &Compare, left: &[u8], right: &[u8]) -> Comparison {
         rules,
         route: "r",
         method: "GET",
+        target: "/a/b",
         today: jiff::civil::date(2026, 1, 1),
         legacy: Side::default(),
         extracted: Side::default(),

@@ -23,6 +23,7 @@ pub fn compare_reply(bytes: &[u8]) {
         rules: &rules,
         route: "r",
         method,
+        target: "/a/b",
         today: jiff::civil::date(2026, 1, 1),
         legacy: Side { origins: &ours },
         extracted: Side { origins: &theirs },

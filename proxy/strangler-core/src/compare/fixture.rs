@@ -28,6 +28,7 @@ pub(super) fn context(rules: &Compare) -> Context<'_> {
         rules,
         route: "GET /a",
         method: "GET",
+        target: "/a/b",
         today: TODAY,
         legacy: Side::default(),
         extracted: Side::default(),

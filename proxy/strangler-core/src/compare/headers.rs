@@ -141,8 +141,8 @@ fn difference(
     }
     let (one, other) = match name {
         "location" | "content-location" => (
-            location::mapped(&left, context.legacy.origins),
-            location::mapped(&right, context.extracted.origins),
+            location::mapped(&left, context.legacy.origins, context.target),
+            location::mapped(&right, context.extracted.origins, context.target),
         ),
         _ => (left.clone(), right.clone()),
     };

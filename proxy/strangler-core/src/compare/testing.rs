@@ -37,6 +37,7 @@ pub(super) fn compared(rules: &Compare, method: &str, legacy: &Reply, extracted:
         rules,
         route: "r",
         method,
+        target: "/a/b",
         today: jiff::civil::date(2026, 1, 1),
         legacy: Side { origins: &ours },
         extracted: Side { origins: &theirs },

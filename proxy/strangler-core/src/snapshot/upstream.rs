@@ -170,6 +170,30 @@ pub enum HostPolicy {
     Literal(String),
 }
 
+impl Upstream {
+    /// Origins (`scheme://host[:port]`, lower case) by which the service behind may speak of itself: its endpoints,
+    /// and the names it is asked by: a literal `host`, and `rewritten`, the route's own `rewrite.host`.
+    pub fn origins(&self, rewritten: Option<&str>) -> Vec<String> {
+        let literal = match &self.host {
+            HostPolicy::Literal(name) => Some(name.as_str()),
+            HostPolicy::Preserve | HostPolicy::Endpoint => None,
+        };
+        let names: Vec<&str> =
+            [literal, rewritten].into_iter().flatten().filter(|name| !name.is_empty()).collect();
+        let mut origins = Vec::with_capacity(self.endpoints.len() * (1 + 2 * names.len()));
+        for endpoint in &self.endpoints {
+            origins.push(endpoint.origin().to_ascii_lowercase());
+            for name in &names {
+                let named = format!("{}://{}", endpoint.scheme.as_str(), name.to_ascii_lowercase());
+                // A service that is asked by a name may well add the port that it listens on.
+                let with_port = format!("{named}:{}", endpoint.port);
+                origins.extend([named, with_port]);
+            }
+        }
+        origins
+    }
+}
+
 /// `timeouts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {

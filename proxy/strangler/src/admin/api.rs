@@ -173,7 +173,8 @@ fn ready(admin: &Admin) -> Reply {
 }
 
 fn metrics(admin: &Admin) -> Reply {
-    let body = admin.parts.telemetry.render_prometheus(&admin.parts.live.pin());
+    let mut body = admin.parts.telemetry.render_prometheus(&admin.parts.live.pin());
+    body.push_str(&evidence::metrics(&admin.parts.evidence.losses()));
     reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body.into())
 }
 

@@ -16,6 +16,7 @@ use super::Admin;
 use super::reply::Problem as Refusal;
 use crate::live::report::{Trigger, now};
 use crate::store::Entry;
+use crate::store::evidence::Losses;
 
 /// How long what is told beside something else is waited for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
@@ -54,6 +55,19 @@ pub struct EvidenceLine {
     pub problems: usize,
     /// `pass`, `insufficient` or `failed`; `None`: the file demands no evidence.
     pub gate: Option<String>,
+}
+
+/// What did not get through, in the Prometheus text format.
+pub(super) fn metrics(losses: &Losses) -> String {
+    let Losses { dropped, failed_writes, lost_rows, pruned } = losses;
+    format!(
+        "# HELP strangler_evidence_lost_total What the evidence had no room for, could not write, or could not read.\n\
+         # TYPE strangler_evidence_lost_total counter\n\
+         strangler_evidence_lost_total{{what=\"observations\"}} {dropped}\n\
+         strangler_evidence_lost_total{{what=\"writes\"}} {failed_writes}\n\
+         strangler_evidence_lost_total{{what=\"rows\"}} {lost_rows}\n\
+         strangler_evidence_lost_total{{what=\"pruned\"}} {pruned}\n"
+    )
 }
 
 impl EvidenceLine {

@@ -365,6 +365,7 @@ pub(crate) fn with_context<T>(
         rules: &route.policy.compare,
         route: &route.id,
         method: &item.method,
+        target: &item.target,
         today: crate::live::compile::today(),
         legacy: compare::Side { origins: &ours },
         extracted: compare::Side { origins: &theirs },
@@ -377,10 +378,12 @@ fn origins(snapshot: &Snapshot, settings: &Settings, item: &Item) -> (Vec<String
     let host = host.map(|(_, value)| String::from_utf8_lossy(value).to_ascii_lowercase());
     let asked = host.iter().flat_map(|host| [format!("http://{host}"), format!("https://{host}")]);
     let public: Vec<String> = snapshot.server.public_url.iter().cloned().chain(asked).collect();
-    let of_upstream = |id| snapshot.upstream(id).endpoints.iter().map(|endpoint| endpoint.origin());
-    let slice = snapshot.slice(snapshot.route(item.route).slice);
-    let mut ours: Vec<String> = public.iter().cloned().chain(of_upstream(snapshot.legacy)).collect();
-    let mut theirs: Vec<String> = public.into_iter().chain(of_upstream(slice.upstream)).collect();
+    let route = snapshot.route(item.route);
+    let rewritten = route.policy.rewrite.as_ref().and_then(|rule| rule.host.as_deref());
+    let mut ours = snapshot.upstream(snapshot.legacy).origins(None);
+    ours.extend(public.iter().cloned());
+    let mut theirs = snapshot.upstream(snapshot.slice(route.slice).upstream).origins(rewritten);
+    theirs.extend(public);
     if let Primary::Live(side) = &settings.primary {
         ours.extend(side.origins());
     }

@@ -3,15 +3,13 @@
 //! Invariant: legacy is asked what no client asked it only where the file says so (`repeat`, `recheck`), and nothing
 //! that may have an effect is ever asked twice.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use strangler_core::compare::{
     Account, Compared, Comparison, Context, End, NotCompared, Reply, Side, compare,
 };
 use strangler_core::evidence::Repeated;
 use strangler_core::routing::shadow::{CopyHead, Course, Purpose, echoes_rollback};
-use strangler_core::snapshot::{HeaderOps, Shadow, Snapshot, Upstream};
+use strangler_core::snapshot::{HeaderOps, Shadow, Snapshot};
 use strangler_core::words::Owner;
 use tokio::time::Instant;
 
@@ -201,12 +199,20 @@ impl<'w> Exchange<'w> {
         let snapshot = self.snapshot();
         let copying = &self.captured.copying;
         let public = public_origins(snapshot, &self.captured.lines);
-        let origins = |side| origins(snapshot.upstream(copying.upstream(snapshot, side)), &public);
+        let rewrite = copying.policy(snapshot).rewrite.as_ref();
+        let origins = |side| {
+            let rewritten =
+                rewrite.filter(|_| side == Owner::Extracted).and_then(|rule| rule.host.as_deref());
+            let mut own = snapshot.upstream(copying.upstream(snapshot, side)).origins(rewritten);
+            own.extend(public.iter().cloned());
+            own
+        };
         let (of_legacy, of_extracted) = (origins(Owner::Legacy), origins(Owner::Extracted));
         let context = Context {
             rules: &copying.policy(snapshot).compare,
             route: &snapshot.route(copying.route).id,
             method: &self.captured.method,
+            target: &self.captured.target,
             today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
             legacy: Side { origins: &of_legacy },
             extracted: Side { origins: &of_extracted },
@@ -326,14 +332,4 @@ fn public_origins(snapshot: &Snapshot, lines: &Lines) -> Vec<String> {
         format!("{scheme}://{}", host.strip_suffix(default_port).unwrap_or(&host))
     }));
     origins
-}
-
-/// Origins under which one side may speak of itself.
-fn origins(upstream: &Arc<Upstream>, public: &[String]) -> Vec<String> {
-    upstream
-        .endpoints
-        .iter()
-        .map(|endpoint| endpoint.origin().to_ascii_lowercase())
-        .chain(public.iter().cloned())
-        .collect()
 }

@@ -74,6 +74,7 @@ type Question = Box<dyn FnOnce(&mut Held) + Send>;
 enum Message {
     Observation(Box<Observation>, usize),
     NotCompared { slice: Arc<str>, route: Arc<str>, reason: NotCompared, count: u64 },
+    Follow(Followed),
     Question(Question),
     Release(SyncSender<()>),
 }
@@ -91,13 +92,22 @@ pub struct Losses {
     pub pruned: u64,
 }
 
+/// A configuration to follow.
+#[derive(Clone, Debug)]
+struct Followed {
+    /// They are counted, so that an older one never replaces a newer one.
+    number: u64,
+    snapshot: Arc<Snapshot>,
+    since: Timestamp,
+}
+
 #[derive(Debug)]
 struct Shared {
     pseudonyms: Pseudonyms,
     recordings: Recordings,
     key_id: String,
-    /// The configuration to follow, and since when.
-    latest: Mutex<(Arc<Snapshot>, Timestamp)>,
+    latest: Mutex<Followed>,
+    /// The latest found no room among the messages.
     is_new: AtomicBool,
     waiting: AtomicUsize,
     waiting_bytes: AtomicUsize,
@@ -135,11 +145,12 @@ impl Evidence {
             Some(directory) => key::of_directory(directory)?,
             None => key::fresh()?,
         };
+        let first = Followed { number: 0, snapshot, since: Timestamp::now() };
         let shared = Arc::new(Shared {
             key_id: key.id(),
             pseudonyms: Pseudonyms::Keyed(key),
             recordings: Recordings::default(),
-            latest: Mutex::new((snapshot, Timestamp::now())),
+            latest: Mutex::new(first.clone()),
             is_new: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
@@ -153,7 +164,7 @@ impl Evidence {
         let directory = directory.map(Path::to_owned);
         std::thread::Builder::new()
             .name("evidence".into())
-            .spawn(move || Thread::run(owner, directory.as_deref(), feed, &received))
+            .spawn(move || Thread::run(owner, directory.as_deref(), first, feed, &received))
             .map_err(|error| StoreError::Io { path: PathBuf::from("a thread"), error })?;
         Ok(Evidence { shared, messages })
     }
@@ -199,10 +210,17 @@ impl Evidence {
         }
     }
 
-    /// Follows a new configuration, before anything that is handed over or asked from now on.
+    /// Follows a new configuration: after all that was handed over so far, and before anything that is handed over or
+    /// asked from now on.
     pub fn follow(&self, snapshot: &Arc<Snapshot>) {
-        *lock(&self.shared.latest) = (Arc::clone(snapshot), Timestamp::now());
-        self.shared.is_new.store(true, Ordering::Release);
+        // The lock is held until it is sent, so that two are sent in the order of their numbers.
+        let mut latest = lock(&self.shared.latest);
+        *latest =
+            Followed { number: latest.number + 1, snapshot: Arc::clone(snapshot), since: Timestamp::now() };
+        if self.messages.try_send(Message::Follow(latest.clone())).is_err() {
+            // Too much waits. It is followed before all of that: late is worse than early.
+            self.shared.is_new.store(true, Ordering::Release);
+        }
     }
 
     /// Asks something of what is held; the function runs on the thread that owns it and should be quick.
@@ -256,6 +274,8 @@ fn weight(observation: &Observation) -> usize {
 struct Thread {
     shared: Arc<Shared>,
     held: Held,
+    /// Number of the configuration that is followed.
+    followed: u64,
     learner: Learner,
     database: Option<Database>,
     /// When the first change came that is not on disk.
@@ -267,7 +287,13 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(shared: Arc<Shared>, directory: Option<&Path>, feed: Arc<Feed>, messages: &Receiver<Message>) {
+    fn run(
+        shared: Arc<Shared>,
+        directory: Option<&Path>,
+        first: Followed,
+        feed: Arc<Feed>,
+        messages: &Receiver<Message>,
+    ) {
         let (database, stored) = match directory.and_then(Database::open) {
             Some((database, stored)) => (Some(database), stored),
             None => (None, Stored::default()),
@@ -278,13 +304,15 @@ impl Thread {
             tracing::warn!(rows = lost, "evidence on disk does not fit together; these rows are left out");
         }
         shared.lost_rows.store(lost, Ordering::Relaxed);
-        let (snapshot, since) = lock(&shared.latest).clone();
+        // Not the latest by now: what has been handed over since belongs to this one.
+        let Followed { number: followed, snapshot, since } = first;
         // Rows that fit nowhere would stay for ever.
         let scope = if lost > 0 { Scope::Everything } else { Scope::Changes };
         let held = Held { ledger, snapshot, inventory };
         let learner = Learner::new(feed);
-        let mut thread = Thread { shared, held, learner, database, changed: None, scope, retry_at: None };
-        thread.follow(since);
+        let mut thread =
+            Thread { shared, held, followed, learner, database, changed: None, scope, retry_at: None };
+        thread.begin(since);
         thread.serve(messages);
         thread.write();
     }
@@ -296,9 +324,8 @@ impl Thread {
             let wait = due.filter(|_| self.retry_at.is_none()).map_or(LOOK, |due| due.min(LOOK));
             let message = messages.recv_timeout(wait);
             if self.shared.is_new.swap(false, Ordering::Acquire) {
-                let (snapshot, since) = lock(&self.shared.latest).clone();
-                self.held.snapshot = snapshot;
-                self.follow(since);
+                let latest = lock(&self.shared.latest).clone();
+                self.follow(latest);
             }
             match message {
                 Ok(message) => self.take(message),
@@ -315,7 +342,16 @@ impl Thread {
         }
     }
 
-    fn follow(&mut self, since: Timestamp) {
+    fn follow(&mut self, next: Followed) {
+        if next.number > self.followed {
+            self.followed = next.number;
+            self.held.snapshot = next.snapshot;
+            self.begin(next.since);
+        }
+    }
+
+    /// Brings what is held in line with its configuration.
+    fn begin(&mut self, since: Timestamp) {
         self.learner.follow(&self.held.snapshot);
         for (slice, cause) in self.held.ledger.follow(&self.held.snapshot, since) {
             tracing::info!(slice = &*slice, "evidence begins: {}", cause.in_words());
@@ -346,6 +382,7 @@ impl Thread {
                 self.held.ledger.not_compared(&slice, &route, reason, count);
                 self.touch();
             }
+            Message::Follow(next) => self.follow(next),
             Message::Question(question) => {
                 // What has ended before the question is in its answer.
                 self.learn();

@@ -1,5 +1,6 @@
 //! What a copy is, where it goes, and what is counted and logged of it.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use strangler::shadow::PrimaryEnd;
@@ -86,6 +87,39 @@ fn the_slices_own_operations_are_applied_on_both_ways() {
     assert_eq!(asked.line, "GET /1 HTTP/1.1");
     assert_eq!((asked.header("x-from"), asked.header("x-copy")), (Some("edge"), Some("1")));
     assert_eq!(asked.header("x-forwarded-prefix"), Some("/p"));
+}
+
+#[test]
+fn a_redirect_to_the_name_that_an_upstream_is_asked_by_is_no_difference() {
+    for (location, wanted) in [
+        ("http://products.internal/products/2", "match"),
+        ("http://PRODUCTS.internal:PORT/products/2", "match"),
+        ("http://v2.internal/products/2", "match"),
+        ("2", "match"),
+        ("http://legacy.internal/products/2", "mismatch"),
+    ] {
+        let port: Arc<OnceLock<String>> = Arc::default();
+        let of_script = Arc::clone(&port);
+        let extracted = Origin::new(move |_| {
+            let location = location.replace("PORT", of_script.get().unwrap());
+            Act::Answer(answer("302 Found", &[&format!("Location: {location}")], ""))
+        });
+        port.set(extracted.url().rsplit(':').next().unwrap().to_owned()).unwrap();
+        let legacy = Origin::new(|_| ok(""));
+        let text = in_shadow(&legacy, "products", "")
+            .replace("routes", "rewrite = { host = \"v2.internal\" }\nroutes");
+        let kit = Kit::new(&format!(
+            "{text}\n[upstreams.products]\nendpoints = [{:?}]\nhost = \"products.internal\"\n",
+            extracted.url()
+        ));
+        let mut ticket = kit.ticket("GET /products/1", &[]).unwrap();
+        ticket.request_end();
+        let lines: [(&[u8], &[u8]); 2] =
+            [(b"content-type", b"application/json"), (b"location", b"/products/2")];
+        ticket.reply_head(302, lines.into_iter());
+        ticket.finish(PrimaryEnd::Complete);
+        assert_eq!(kit.accounts(1), [(wanted.to_owned(), 1)].into(), "{location}");
+    }
 }
 
 #[test]

@@ -3,10 +3,14 @@
 use std::fs;
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 
 use crate::reload::Site;
+use crate::replay::side::{Side, product};
 use crate::support::client::{get, read_head};
-use crate::support::proxy::{House, Proxy};
+use crate::support::proxy::{House, Proxy, SERVER};
 use crate::support::wait_for;
 
 fn serve(site: &Site, keys: &str) -> (House, Proxy) {
@@ -112,6 +116,36 @@ fn the_data_directory_is_free_for_the_next_process_while_this_one_drains() {
     assert_eq!(get(next.public, "/").origin(), "legacy");
     drop(stream);
     assert_eq!(proxy.wait_end().0.code(), Some(0));
+}
+
+#[test]
+fn what_a_copy_under_way_finds_while_the_process_ends_is_kept() {
+    let legacy = Side::good();
+    // It answers when the proxy has been told to end.
+    let (go, wait) = sync_channel::<()>(0);
+    let (wait, asked) = (Mutex::new(wait), Arc::new(AtomicBool::new(false)));
+    let seen = Arc::clone(&asked);
+    let extracted = Side::start(move |request, _| {
+        seen.store(true, Ordering::Relaxed);
+        assert!(wait.lock().unwrap().recv().is_err());
+        (200, product(&request.target, "19.91"))
+    });
+    let house = House::new(&format!(
+        "version = 1\nlegacy = {:?}\n{SERVER}\n[slices.products]\nupstream = {:?}\nphase = \"shadow\"\n\
+         sync = \"stateless\"\nroutes = [\"/products/**\"]\n",
+        legacy.url(),
+        extracted.url()
+    ));
+    let mut proxy = house.serve();
+    get(proxy.public, "/products/1");
+    wait_for("the copy", || asked.load(Ordering::Relaxed).then_some(()));
+    proxy.signal("TERM");
+    proxy.wait_log("shutting down");
+    drop(go);
+    assert_eq!(proxy.wait_end().0.code(), Some(0));
+    let next = house.serve();
+    let report = next.admin_get("/api/report").json();
+    assert_eq!(report["slices"][0]["accounts"]["mismatch"], 1, "{report}");
 }
 
 #[test]

@@ -63,6 +63,7 @@ fn problems(request: &Request, left: &Raw, right: &Raw) -> Vec<([String; 4], Sig
         rules: &Compare::default(),
         route: request.route,
         method: request.method(),
+        target: request.bytes.split(' ').nth(1).unwrap(),
         today: "2026-11-21".parse().unwrap(),
         legacy: public,
         extracted: public,

@@ -160,6 +160,12 @@ fn locations_are_compared_without_the_sides_own_origins() {
     check("/a", "http://extracted:8002/a", &[]);
     check("https://shop.example/a", "/a", &[]);
     check("https://shop.example", "//EXTRACTED:8002/", &[]);
+    // The request is for /a/b.
+    check("/a/c", "c", &[]);
+    check("c", "http://extracted:8002/a/c", &[]);
+    check("../c?d", "/c?d", &[]);
+    check("c", "../c", &["header.value"]);
+    check("//legacy:8000/a/./c", "./c", &[]);
     check("https://other.example/a", "https://OTHER.example:443/a", &[]);
     // An origin of the other side, or of nobody's, is a leak.
     check("/a", "http://legacy:8000/a", &["header.value"]);

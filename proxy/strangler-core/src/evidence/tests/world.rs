@@ -98,6 +98,7 @@ impl World {
             rules,
             route,
             method: "GET",
+            target: "/a/b",
             today,
             legacy: Side::default(),
             extracted: Side::default(),

@@ -251,7 +251,6 @@ impl Process {
     async fn drain(&self, server: Server, shadows: Shadows) {
         self.readiness.set_draining();
         // Nothing is written from now on, and the process that follows may already be starting.
-        self.evidence.release();
         self.store.release();
         let settings = self.live.pin().snapshot.server.clone();
         tracing::info!(
@@ -259,9 +258,18 @@ impl Process {
             shutdown_grace = ?settings.shutdown_grace,
             "shutting down"
         );
-        tokio::time::sleep(settings.drain_delay).await;
-        let cut = server.drain(settings.shutdown_grace).await;
-        shadows.drain(COPIES_GRACE).await;
+        let clients = async {
+            tokio::time::sleep(settings.drain_delay).await;
+            server.drain(settings.shutdown_grace).await
+        };
+        // At once, and not after the last client: what copies under way find is kept, and then the file is let go of,
+        // long before a process that follows would miss it.
+        let copies = async {
+            shadows.drain(COPIES_GRACE).await;
+            let evidence = self.evidence.clone();
+            drop(tokio::task::spawn_blocking(move || evidence.release()).await);
+        };
+        let (cut, ()) = tokio::join!(clients, copies);
         let access_log = &self.telemetry.access_log;
         access_log.flush(FLUSH_LIMIT);
         let dropped = access_log.dropped();

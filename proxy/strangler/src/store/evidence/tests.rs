@@ -15,8 +15,7 @@ use strangler_core::inventory::Changes;
 use super::*;
 use crate::telemetry::AccessRecord;
 
-fn snapshot() -> Arc<Snapshot> {
-    let text = r#"
+const TEXT: &str = r#"
         version = 1
         legacy = "http://127.0.0.1:1"
         [slices.orders]
@@ -24,6 +23,12 @@ fn snapshot() -> Arc<Snapshot> {
         phase = "shadow"
         routes = ["GET /orders", "GET /orders/{id}"]
     "#;
+
+fn snapshot() -> Arc<Snapshot> {
+    load_text(TEXT)
+}
+
+fn load_text(text: &str) -> Arc<Snapshot> {
     let main = SourceText { name: "a.toml".into(), text: text.into() };
     let options = LoadOptions { base: Path::new("/"), env: &|_| None, today: date(2026, 1, 1) };
     let loaded = load(&Sources { main, included: Vec::new() }, &options);
@@ -46,7 +51,15 @@ fn observation(snapshot: &Snapshot, legacy: &str, extracted: &str, example: &str
     let rules = &route.policy.compare;
     let side = Side::default();
     let today = date(2026, 1, 1);
-    let context = Context { rules, route: &route.id, method: "GET", today, legacy: side, extracted: side };
+    let context = Context {
+        rules,
+        route: &route.id,
+        method: "GET",
+        target: "/orders",
+        today,
+        legacy: side,
+        extracted: side,
+    };
     let compared = compare(&context, &reply(legacy), &reply(extracted));
     let at = Timestamp::now();
     let outcome = Outcome::of(&compared, rules, today, |finding| {
@@ -260,21 +273,69 @@ fn a_full_database_gives_up_its_examples_first() {
     assert!(bytes < 12 << 20, "{bytes}");
 }
 
+/// Holds the thread by a question until what is returned is dropped, so that nothing is taken out meanwhile.
+fn hold(evidence: &Evidence) -> SyncSender<()> {
+    let (go, wait) = sync_channel::<()>(0);
+    let (begun, begins) = sync_channel::<()>(0);
+    let asking = evidence.clone();
+    std::thread::spawn(move || {
+        ask(&asking, move |_| {
+            begun.send(()).unwrap();
+            assert!(wait.recv().is_err());
+        });
+    });
+    begins.recv().unwrap();
+    go
+}
+
+#[test]
+fn what_was_handed_over_before_a_new_configuration_is_counted_under_the_old_one() {
+    let snapshot = snapshot();
+    let other = load_text(&TEXT.replace("127.0.0.1:2", "127.0.0.1:3"));
+    let told = |evidence: &Evidence| {
+        let report = reported(evidence);
+        (report.slices[0].epoch.number, report.slices[0].accounts.mismatch, report.slices[0].late)
+    };
+    let one = || observation(&snapshot, "{\"a\": 1}", "{\"a\": 2}", "/orders");
+    let evidence = start(None, Arc::clone(&snapshot)).unwrap();
+    let go = hold(&evidence);
+    evidence.observe(one());
+    evidence.follow(&other);
+    evidence.observe(one());
+    drop(go);
+    assert_eq!(told(&evidence), (2, 1, 0), "the first is no latecomer of the new epoch");
+    // Where there is no room to say it in order, it is followed all the same, and before what waits.
+    let evidence = start(None, Arc::clone(&snapshot)).unwrap();
+    let go = hold(&evidence);
+    evidence.observe(one());
+    let nobody: Arc<str> = "".into();
+    for _ in 1..WAITING_MAX + QUESTIONS_MAX {
+        evidence.not_compared(&nobody, &nobody, NotCompared::Shed, 1);
+    }
+    assert_eq!(evidence.losses().dropped, 0);
+    evidence.follow(&other);
+    drop(go);
+    let report = wait_for_report(&evidence);
+    assert_eq!((report.slices[0].epoch.number, report.slices[0].late), (2, 1));
+}
+
+/// The report, as soon as there is room for the question.
+fn wait_for_report(evidence: &Evidence) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let at: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+    loop {
+        let question = move |held: &mut Held| report::build(&held.ledger, &held.snapshot, None, at).unwrap();
+        if let Ok(report) = runtime.block_on(evidence.ask(question)) {
+            return report;
+        }
+    }
+}
+
 #[test]
 fn what_waits_is_bounded_and_what_does_not_fit_is_counted() {
     let snapshot = snapshot();
     let evidence = start(None, Arc::clone(&snapshot)).unwrap();
-    // The thread is held by a question, so that nothing is taken out meanwhile.
-    let (go, wait) = sync_channel::<()>(0);
-    let (begun, begins) = sync_channel::<()>(0);
-    let asking = evidence.clone();
-    let holder = std::thread::spawn(move || {
-        ask(&asking, move |_| {
-            begun.send(()).unwrap();
-            wait.recv().unwrap();
-        });
-    });
-    begins.recv().unwrap();
+    let go = hold(&evidence);
     let one = observation(&snapshot, "{\"a\": 1}", "{\"a\": 2}", &"x".repeat(4000));
     for _ in 0..20_000 {
         evidence.observe(one.clone());
@@ -283,8 +344,7 @@ fn what_waits_is_bounded_and_what_does_not_fit_is_counted() {
     assert!(evidence.shared.waiting_bytes.load(Ordering::Relaxed) <= WAITING_BYTES_MAX);
     let dropped = evidence.losses().dropped;
     assert!(dropped >= 20_000 - WAITING_MAX as u64, "{dropped}");
-    go.send(()).unwrap();
-    holder.join().unwrap();
+    drop(go);
     assert_eq!(reported(&evidence).slices[0].accounts.mismatch + dropped, 20_000);
 }
 
