@@ -9,6 +9,7 @@
 //! is the [`End`]. Lines of a kind that a reader does not know are passed over.
 
 mod reader;
+mod recordings;
 mod writer;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use strangler_core::redact::{Reply, Request};
 
 pub use reader::{Ending, Limits, Reader};
+pub use recordings::{Recording, Recordings};
 pub use writer::Writer;
 
 /// The format's number. A reader refuses a higher one.

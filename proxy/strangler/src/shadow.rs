@@ -47,9 +47,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 pub use captured::ShadowId;
-pub use finished::{Finished, Replies, Sink};
+pub use finished::{Finished, Original, Passed, Replies, Sink};
 pub use lane::{Lane, PrimaryEnd, Ticket};
 
+use crate::corpus::Recordings;
 use crate::live::Live;
 use crate::telemetry::{Recorder, Telemetry};
 use budget::Budget;
@@ -80,6 +81,7 @@ enum Stage {
 struct Shared {
     queue: mpsc::Sender<Box<Captured>>,
     budget: Arc<Budget>,
+    recordings: Arc<Recordings>,
     draining: AtomicBool,
     tallies: Mutex<Vec<Arc<Tally>>>,
 }
@@ -136,6 +138,7 @@ impl Shadows {
         let shared = Arc::new(Shared {
             queue,
             budget: Budget::new(budget::BYTES),
+            recordings: sink.recordings(),
             draining: AtomicBool::new(false),
             tallies: Mutex::default(),
         });

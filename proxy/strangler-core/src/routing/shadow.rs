@@ -168,6 +168,21 @@ pub fn copying(snapshot: &Snapshot, decision: &Decision, draws: impl FnOnce() ->
     Some(Copying { route, slice, direction, purpose, repeat })
 }
 
+/// A request of a slice that is sent on, whether it is copied or not: what somebody may record. It is never sent
+/// anywhere by this.
+pub fn passing(decision: &Decision) -> Option<Copying> {
+    let (Verdict::Forward { owner, .. }, Some(route), Some(slice), None) =
+        (decision.verdict, decision.route, decision.slice, decision.excepted)
+    else {
+        return None;
+    };
+    let direction = match owner {
+        Owner::Legacy => Direction::ToExtracted,
+        Owner::Extracted => Direction::ToLegacy,
+    };
+    Some(Copying { route, slice, direction, purpose: Purpose::Read, repeat: None })
+}
+
 const fn falls_within(draw: u16, share: Share) -> bool {
     draw < share.basis_points()
 }

@@ -19,8 +19,7 @@ use tokio::time::{Instant, interval, sleep_until};
 use super::Admin;
 use super::reply::{Problem, Reply, json, streamed};
 use super::traffic::unavailable;
-use crate::corpus::{Bundle, End, Header, KnownDifference, Line};
-use crate::store::evidence::Recording;
+use crate::corpus::{Bundle, End, Header, KnownDifference, Line, Recording};
 
 /// No recording is longer: what is forgotten should not go on for ever.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);

@@ -1,6 +1,6 @@
 //! `strangler record`: redacted exchanges into a file, as they happen.
 //!
-//! What comes from the proxy is redacted already; this command only packs it, a frame a second, so that what is there
+//! What comes from the proxy is redacted already; this command only packs it, two frames a second, so that what is there
 //! when it is killed can be read.
 
 use std::io::{IsTerminal, Write, stderr};
@@ -16,8 +16,8 @@ use super::target::AdminTarget;
 use super::{AdminArguments, Exit, Failure, Outcome};
 use crate::corpus::{CorpusError, End, Header, Line, Writer};
 
-/// What has been written survives a kill up to so long before.
-const FLUSH_STEP: Duration = Duration::from_secs(1);
+/// What has come survives a kill so long after; losing "nothing older than a second" is promised.
+const FLUSH_STEP: Duration = Duration::from_millis(500);
 
 /// A line of the proxy is never longer: two bodies of the largest `body_max` in escapes have room.
 const LINE_BYTES_MAX: usize = 256 << 20;
@@ -74,7 +74,7 @@ pub(super) fn tell(recorded: &Recorded, output: &Output) -> Outcome {
             output.line("the proxy went away before the recording ended; what came before is whole");
         }
         if recorded.exchanges == 0 {
-            output.line("only requests that are compared are recorded: see `strangler report`");
+            output.line("only requests of slices are recorded, in whatever phase: see `strangler status`");
         }
     }
     Ok(match (recorded.exchanges, recorded.whole) {

@@ -5,11 +5,13 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use strangler_core::compare::End;
+use bytes::Bytes;
+use strangler_core::compare::{End, Reply};
 use strangler_core::routing::shadow::{Copying, Course};
 use strangler_core::words::Phase;
 
 use super::budget::Reserved;
+use super::finished::Original;
 use super::message::{Body, Lines};
 use crate::live::Running;
 
@@ -29,12 +31,22 @@ impl fmt::Display for ShadowId {
     }
 }
 
+/// What is done with an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// It is copied and compared; it ends in an account.
+    Compare,
+    /// It is recorded only: nothing is sent, and it is in no account.
+    Record,
+}
+
 /// What a client asked, and what it was answered by its primary.
 #[derive(Debug)]
 pub(super) struct Captured {
     pub(super) id: ShadowId,
     /// The configuration that the request had pinned.
     pub(super) running: Arc<Running>,
+    pub(super) errand: Errand,
     pub(super) copying: Copying,
     pub(super) course: Course,
     /// The phase in which the request was decided.
@@ -57,6 +69,28 @@ impl Captured {
     pub(super) fn at(&self) -> jiff::Timestamp {
         let now = jiff::Timestamp::now();
         now.checked_sub(self.began.elapsed()).unwrap_or(now)
+    }
+
+    /// What the client asked; `body` is the request's.
+    pub(super) fn original<'a>(&'a self, body: &'a Bytes) -> Original<'a> {
+        Original {
+            running: &self.running,
+            copying: &self.copying,
+            id: self.id,
+            at: self.at(),
+            method: &self.method,
+            target: &self.target,
+            lines: &self.lines,
+            body,
+        }
+    }
+
+    /// What the client was answered. Its body is not held any longer.
+    pub(super) fn take_reply(&mut self) -> Reply {
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned().into_boxed_str();
+        let PrimaryReply { end, status, lines, body, .. } = &mut self.reply;
+        let headers = lines.iter().map(|(name, value)| (text(name), value.into())).collect();
+        Reply { end: *end, status: *status, headers, body: std::mem::take(body).into_bytes() }
     }
 }
 

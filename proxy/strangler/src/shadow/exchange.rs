@@ -75,14 +75,7 @@ impl<'w> Exchange<'w> {
             std::str::from_utf8(value).ok()
         });
         self.worker.hand_on(&Finished {
-            running: &captured.running,
-            copying: &captured.copying,
-            id: captured.id,
-            at: captured.at(),
-            method: &captured.method,
-            target: &captured.target,
-            lines: &captured.lines,
-            body: &self.body,
+            original: captured.original(&self.body),
             replies: found.map(|found| Replies {
                 legacy: &found.legacy.reply,
                 extracted: &found.extracted.reply,
@@ -223,12 +216,8 @@ impl<'w> Exchange<'w> {
     /// What the client was answered.
     fn primary_answer(&mut self) -> Answer {
         let primary = self.captured.copying.direction.primary();
-        let reply = std::mem::take(&mut self.captured.reply.body).into_bytes();
-        let captured = &self.captured.reply;
-        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned().into_boxed_str();
-        let headers = captured.lines.iter().map(|(name, value)| (text(name), value.into())).collect();
-        let reply = Reply { end: captured.end, status: captured.status, headers, body: reply };
-        let took = captured.took;
+        let reply = self.captured.take_reply();
+        let took = self.captured.reply.took;
         Answer { reply: self.as_clients_see(reply, primary), took, _received: None }
     }
 

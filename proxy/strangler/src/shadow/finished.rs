@@ -11,12 +11,21 @@ use strangler_core::words::Owner;
 
 use super::captured::ShadowId;
 use super::message::Lines;
+use crate::corpus::Recordings;
 use crate::live::Running;
 
 /// Takes what comparisons found. Called on the shadow thread, which waits for it: it must not block.
 pub trait Sink: Send {
     /// One request has ended on the shadow thread.
     fn finished(&mut self, finished: &Finished<'_>);
+
+    /// One request went by that is not copied, but that somebody records.
+    fn passed(&mut self, _passed: &Passed<'_>) {}
+
+    /// Who records what goes by.
+    fn recordings(&self) -> Arc<Recordings> {
+        Arc::default()
+    }
 
     /// So many requests of a route have ended without being compared, elsewhere and since the last time. The
     /// route is empty where too many routes had such requests at once.
@@ -26,9 +35,9 @@ pub trait Sink: Send {
     fn flush(&mut self) {}
 }
 
-/// One request whose copy was compared, or was to be. **Nothing in it is redacted.**
-#[derive(Debug)]
-pub struct Finished<'a> {
+/// The client's request, as its primary got it. **Nothing in it is redacted.**
+#[derive(Clone, Copy, Debug)]
+pub struct Original<'a> {
     /// The configuration that the request had pinned.
     pub running: &'a Running,
     /// Its route and slice, and which side answered the client.
@@ -44,6 +53,24 @@ pub struct Finished<'a> {
     pub(super) lines: &'a Lines,
     /// The request's body.
     pub body: &'a Bytes,
+}
+
+/// One request that is recorded without being copied.
+#[derive(Debug)]
+pub struct Passed<'a> {
+    /// The request.
+    pub original: Original<'a>,
+    /// What the client was answered, as it came from the upstream.
+    pub reply: &'a Reply,
+    /// How long that took until it was complete.
+    pub took: Duration,
+}
+
+/// One request whose copy was compared, or was to be.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// The request.
+    pub original: Original<'a>,
     /// Both sides' replies as their clients would see them; `None` where one was not asked.
     pub replies: Option<Replies<'a>>,
     /// What comparing them gave.
@@ -69,7 +96,7 @@ pub struct Replies<'a> {
     pub extracted_took: Duration,
 }
 
-impl Finished<'_> {
+impl Original<'_> {
     /// The request's header lines, names in any case, as every upstream would be sent them.
     pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         self.lines.iter()

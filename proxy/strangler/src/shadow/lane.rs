@@ -14,11 +14,11 @@ use strangler_core::routing::shadow::{self, Copying, Course, Direction, Draws, O
 use strangler_core::words::{Owner, Phase};
 use tokio::sync::mpsc;
 
-use super::Shared;
 use super::budget::Reserved;
-use super::captured::{Captured, PrimaryReply, ShadowId};
+use super::captured::{Captured, Errand, PrimaryReply, ShadowId};
 use super::message::{Body, Full, Lines};
 use super::tally::Tally;
+use super::{QUEUE, Shared};
 use crate::live::Running;
 use crate::telemetry::Recorder;
 
@@ -76,15 +76,19 @@ impl Lane {
         Lane(Some(Rc::new(Inner { shared, recorder, tally })))
     }
 
-    /// A ticket for a request that is copied and compared.
+    /// A ticket for a request that is copied and compared, or that somebody records.
     pub fn ticket(&self, running: &Arc<Running>, decision: &Decision) -> Option<Ticket> {
-        let copying = shadow::copying(&running.snapshot, decision, draws)?;
+        let (copying, errand) = match shadow::copying(&running.snapshot, decision, draws) {
+            Some(copying) => (copying, Errand::Compare),
+            None => (self.recorded(running, decision)?, Errand::Record),
+        };
         let inner = self.0.as_ref()?;
         let most = copying.shadow(&running.snapshot)?.body_max;
         let now = Instant::now();
         let open = Open {
             inner: Rc::clone(inner),
             running: Arc::clone(running),
+            errand,
             copying,
             phase: decision.phase,
             id: ShadowId::new(),
@@ -98,11 +102,20 @@ impl Lane {
             reserved: Reserved::none(&inner.shared.budget),
         };
         let mut ticket = Ticket { open: Some(Box::new(open)) };
-        if inner.shared.queue.capacity() == 0 {
+        // What is recorded only never takes the last places from what is compared.
+        let kept_free = if errand == Errand::Record { QUEUE / 2 } else { 0 };
+        if inner.shared.queue.capacity() <= kept_free {
             // What is collected now would find no room later.
             ticket.give_up(inner.shared.no_room());
         }
         Some(ticket)
+    }
+
+    /// A request that is not copied, but of a slice that somebody records.
+    fn recorded(&self, running: &Running, decision: &Decision) -> Option<Copying> {
+        let recordings = &self.0.as_ref()?.shared.recordings;
+        let passing = shadow::passing(decision)?;
+        recordings.wants(&running.snapshot.slice(passing.slice).name).then_some(passing)
     }
 }
 
@@ -125,6 +138,7 @@ pub struct Ticket {
 struct Open {
     inner: Rc<Inner>,
     running: Arc<Running>,
+    errand: Errand,
     copying: Copying,
     phase: Phase,
     id: ShadowId,
@@ -158,7 +172,7 @@ struct Reply {
 impl Ticket {
     /// The copy's id, while there may be a copy.
     pub fn id(&self) -> Option<ShadowId> {
-        self.open.as_ref().map(|open| open.id)
+        self.open.as_ref().filter(|open| open.errand == Errand::Compare).map(|open| open.id)
     }
 
     /// The request's head; see [`Lane`] for which lines.
@@ -260,7 +274,7 @@ const fn reason(full: Full) -> NotCompared {
 
 impl Open {
     fn account(&self, reason: NotCompared) {
-        self.inner.account(&self.running, &self.copying, reason);
+        self.inner.account(&self.running, self.errand, &self.copying, reason);
     }
 
     /// How the answer ended, where there can be a copy.
@@ -286,10 +300,22 @@ impl Open {
     /// Hands everything on to the shadow thread.
     fn offer(self: Box<Open>, end: End) {
         let Open {
-            inner, running, copying, phase, id, began, sent, course, request, reply, reserved, ..
+            inner,
+            running,
+            errand,
+            copying,
+            phase,
+            id,
+            began,
+            sent,
+            course,
+            request,
+            reply,
+            reserved,
+            ..
         } = *self;
         let Some(Request { method, target, lines, body }) = request else {
-            return inner.account(&running, &copying, NotCompared::NotSent);
+            return inner.account(&running, errand, &copying, NotCompared::NotSent);
         };
         let took = sent.elapsed();
         let reply = match reply {
@@ -299,6 +325,7 @@ impl Open {
         inner.offer(Box::new(Captured {
             id,
             running,
+            errand,
             copying,
             course,
             phase,
@@ -321,14 +348,20 @@ impl Inner {
                 captured
             }
         };
-        self.account(&refused.running, &refused.copying, self.shared.no_room());
+        self.account(&refused.running, refused.errand, &refused.copying, self.shared.no_room());
     }
 
-    fn account(&self, running: &Running, copying: &Copying, reason: NotCompared) {
+    fn account(&self, running: &Running, errand: Errand, copying: &Copying, reason: NotCompared) {
+        let slice = &running.snapshot.slice(copying.slice).name;
+        if errand == Errand::Record {
+            if matches!(reason, NotCompared::Shed | NotCompared::BodyTooLarge) {
+                self.shared.recordings.leave_out(slice);
+            }
+            return;
+        }
         // A client that is cut off by the end of the process did not leave.
         let draining = self.shared.draining.load(Ordering::Relaxed);
         let reason = if draining && reason == NotCompared::ClientLeft { NotCompared::Drain } else { reason };
-        let slice = &running.snapshot.slice(copying.slice).name;
         self.recorder.account(slice, Account::NotCompared(reason));
         self.tally.add(slice, &running.snapshot.route(copying.route).id, reason);
     }

@@ -17,10 +17,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::captured::Captured;
+use super::captured::{Captured, Errand};
 use super::dry_run::DryRuns;
 use super::exchange::Exchange;
-use super::finished::{Finished, Sink};
+use super::finished::{Finished, Passed, Sink};
 use super::sender::{Received, Sender};
 use super::slices::{Place, Slices};
 use super::{Shared, Stage};
@@ -86,7 +86,10 @@ pub(super) async fn run(setup: Setup) {
     // From here on nothing is sent that is not under way.
     queue.close();
     while let Ok(captured) = queue.try_recv() {
-        Pending::new(&worker, &captured).end(NotCompared::Drain);
+        match captured.errand {
+            Errand::Compare => Pending::new(&worker, &captured).end(NotCompared::Drain),
+            Errand::Record => worker.pass(*captured),
+        }
     }
     tokio::select! {
         () = ended(&mut tasks) => {}
@@ -112,6 +115,9 @@ fn reap(tasks: &mut JoinSet<()>) {
 impl Worker {
     /// Starts work on an exchange, or says at once that there is none.
     fn begin(self: &Rc<Worker>, captured: Box<Captured>, tasks: &mut JoinSet<()>) {
+        if captured.errand == Errand::Record {
+            return self.pass(*captured);
+        }
         let pending = Pending::new(self, &captured);
         match self.admit(&captured) {
             Err(reason) => pending.end(reason),
@@ -122,6 +128,14 @@ impl Worker {
                 });
             }
         }
+    }
+
+    /// Hands on what is recorded only.
+    fn pass(&self, mut captured: Captured) {
+        let body = std::mem::take(&mut captured.body).into_bytes();
+        let reply = captured.take_reply();
+        let (original, took) = (captured.original(&body), captured.reply.took);
+        self.sink.borrow_mut().passed(&Passed { original, reply: &reply, took });
     }
 
     fn admit(&self, captured: &Captured) -> Result<Place, NotCompared> {
@@ -138,6 +152,7 @@ impl Worker {
     fn tick(&self) {
         self.sender.sweep();
         self.slices.sweep();
+        self.shared.recordings.sweep();
         let stopped = self.dry_runs.settle(&self.live.pin().snapshot);
         self.telemetry.show_stopped(stopped);
         let mut sink = self.sink.borrow_mut();

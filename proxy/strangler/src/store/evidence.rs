@@ -10,7 +10,6 @@
 mod database;
 mod key;
 mod learn;
-mod recording;
 mod sink;
 mod wanted;
 
@@ -32,10 +31,10 @@ use strangler_core::snapshot::Snapshot;
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use crate::corpus::Recordings;
 use crate::telemetry::feed::Feed;
 use database::{Database, Scope, Stored};
 use learn::Learner;
-pub use recording::{Recording, Recordings};
 
 /// Observations that may wait.
 const WAITING_MAX: usize = 4096;
@@ -104,7 +103,7 @@ struct Followed {
 #[derive(Debug)]
 struct Shared {
     pseudonyms: Pseudonyms,
-    recordings: Recordings,
+    recordings: Arc<Recordings>,
     key_id: String,
     latest: Mutex<Followed>,
     /// The latest found no room among the messages.
@@ -149,7 +148,7 @@ impl Evidence {
         let shared = Arc::new(Shared {
             key_id: key.id(),
             pseudonyms: Pseudonyms::Keyed(key),
-            recordings: Recordings::default(),
+            recordings: Arc::default(),
             latest: Mutex::new(first.clone()),
             is_new: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
@@ -175,7 +174,7 @@ impl Evidence {
     }
 
     /// Who records exchanges.
-    pub fn recordings(&self) -> &Recordings {
+    pub fn recordings(&self) -> &Arc<Recordings> {
         &self.shared.recordings
     }
 

@@ -165,7 +165,7 @@ fn copies_are_counted_and_logged_apart_from_their_primaries_and_linked_to_them()
     let path = folder.path().join("access.log");
     let (legacy, extracted) = (Origin::new(|_| ok("")), Origin::new(|_| ok(BODY)));
     let kit = Kit::new(&in_shadow(&legacy, &extracted.url(), ""));
-    let log = std::sync::Arc::clone(&kit.telemetry.access_log);
+    let log = Arc::clone(&kit.telemetry.access_log);
     log.configure(&strangler_core::snapshot::AccessLog::File(path.clone())).unwrap();
     kit.exchange("GET /p/reset/kQ7vX2mZ9rTb4wNc?secret=1", &["X-Request-Id: abc"], BODY);
     kit.accounts(1);

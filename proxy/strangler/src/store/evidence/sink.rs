@@ -1,7 +1,7 @@
 //! From what a comparison found to what is kept of it: redacted here, on the shadow thread, before anything leaves it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use strangler_core::compare::{Compared, End, Finding, NotCompared, Reply, Signature, Transport};
 use strangler_core::evidence::shape::{Shape, structure_of};
@@ -9,11 +9,12 @@ use strangler_core::evidence::{Example, Observation, Outcome, PairedLatency};
 use strangler_core::redact::{Ended, Exchanged, RawReply, RawRequest, Redactor};
 use strangler_core::snapshot::Route;
 use strangler_core::snapshot::policy::Examples;
+use strangler_core::words::Owner;
 
 use super::Evidence;
 use super::wanted::Wanted;
-use crate::corpus::Exchange;
-use crate::shadow::{Finished, Replies, Sink};
+use crate::corpus::{Exchange, Recordings};
+use crate::shadow::{Finished, Original, Passed, Replies, Sink};
 
 /// Longer request ids are cut.
 const ID_BYTES_MAX: usize = 128;
@@ -41,27 +42,50 @@ impl Sink for Redacting {
     fn finished(&mut self, finished: &Finished<'_>) {
         let now = Instant::now();
         let chosen = self.chosen(finished, now);
-        let route = finished.running.snapshot.route(finished.copying.route);
+        let original = &finished.original;
+        let route = original.running.snapshot.route(original.copying.route);
         let rules = &route.policy.compare.redact;
         let redactor = Redactor::new(self.evidence.pseudonyms(), rules, Some(&route.pattern));
-        let is_recorded = self.evidence.recordings().wants(finished.slice());
+        let is_recorded = self.evidence.recordings().wants(original.slice());
         let mut target = String::new();
         if is_recorded || !chosen.is_empty() {
             // The redactor learns what is secret in this exchange, also for the examples.
-            let exchange = exchange(finished, &redactor);
+            let legacy = finished.replies.map(|both| (both.legacy, both.legacy_took));
+            let extracted = finished.replies.map(|both| (both.extracted, both.extracted_took));
+            let exchange = exchange(original, legacy, extracted, &redactor);
+            target = exchange.request.target.clone();
             if is_recorded {
-                self.evidence.recordings().offer(&exchange);
+                self.evidence.recordings().offer(exchange);
             }
-            target = exchange.request.target;
         }
         for signature in &chosen {
-            self.wanted.made(finished.slice(), *signature, now);
+            self.wanted.made(original.slice(), *signature, now);
         }
         let observation = observation(finished, route, &redactor, &target, &chosen);
         self.gathered.push(observation);
         if self.gathered.len() >= GATHERED_MAX {
             self.flush();
         }
+    }
+
+    fn passed(&mut self, passed: &Passed<'_>) {
+        let original = &passed.original;
+        if !self.evidence.recordings().wants(original.slice()) {
+            return;
+        }
+        let route = original.running.snapshot.route(original.copying.route);
+        let rules = &route.policy.compare.redact;
+        let redactor = Redactor::new(self.evidence.pseudonyms(), rules, Some(&route.pattern));
+        let reply = Some((passed.reply, passed.took));
+        let (legacy, extracted) = match original.primary() {
+            Owner::Legacy => (reply, None),
+            Owner::Extracted => (None, reply),
+        };
+        self.evidence.recordings().offer(exchange(original, legacy, extracted, &redactor));
+    }
+
+    fn recordings(&self) -> Arc<Recordings> {
+        Arc::clone(self.evidence.recordings())
     }
 
     fn not_compared(&mut self, slice: &Arc<str>, route: &Arc<str>, reason: NotCompared, count: u64) {
@@ -81,9 +105,9 @@ impl Redacting {
         let Compared::Compared(found) = finished.compared else { return Vec::new() };
         let findings = found.differences.iter().chain(&found.hidden);
         let mut chosen: Vec<Signature> = findings.map(|finding| finding.signature).collect();
-        chosen.retain(|signature| self.wanted.wants(finished.slice(), *signature, now));
+        chosen.retain(|signature| self.wanted.wants(finished.original.slice(), *signature, now));
         let bodies = finished.replies.map_or(0, |both| both.legacy.body.len() + both.extracted.body.len());
-        if !chosen.is_empty() && !self.wanted.afford(finished.body.len() + bodies, now) {
+        if !chosen.is_empty() && !self.wanted.afford(finished.original.body.len() + bodies, now) {
             chosen.clear();
         }
         chosen
@@ -97,16 +121,16 @@ fn observation(
     target: &str,
     chosen: &[Signature],
 ) -> Observation {
-    let replies = finished.replies;
-    let today = finished.at.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let (original, replies) = (&finished.original, finished.replies);
+    let today = original.at.to_zoned(jiff::tz::TimeZone::UTC).date();
     let rules = &route.policy.compare;
     let examples = route.policy.shadow.as_ref().map_or(Examples::Structure, |shadow| shadow.examples);
-    let request_id = request_id(finished);
+    let request_id = request_id(original);
     let outcome = Outcome::of(finished.compared, rules, today, |finding| {
         chosen.contains(&finding.signature).then(|| Example {
             request: request_id.as_str().into(),
-            at: finished.at,
-            method: redactor.text(finished.method).into(),
+            at: original.at,
+            method: redactor.text(original.method).into(),
             target: target.into(),
             path: redactor.place(&finding.difference.path.to_string()).into(),
             legacy: shown(
@@ -130,10 +154,10 @@ fn observation(
         _ => outcome,
     };
     Observation {
-        slice: Arc::clone(finished.slice()),
-        route: Arc::clone(finished.route()),
-        at: finished.at,
-        shape: shape(finished, replies),
+        slice: Arc::clone(original.slice()),
+        route: Arc::clone(original.route()),
+        at: original.at,
+        shape: shape(original, replies),
         version: finished.version.map(|version| redactor.text(version).into()),
         outcome,
         latency: replies
@@ -158,14 +182,14 @@ fn shown(
     }
 }
 
-fn shape(finished: &Finished<'_>, replies: Option<Replies<'_>>) -> u64 {
-    let query = finished.target.split_once('?').map_or("", |(_, query)| query);
-    let content_type = finished.header("content-type").and_then(|value| std::str::from_utf8(value).ok());
+fn shape(original: &Original<'_>, replies: Option<Replies<'_>>) -> u64 {
+    let query = original.target.split_once('?').map_or("", |(_, query)| query);
+    let content_type = original.header("content-type").and_then(|value| std::str::from_utf8(value).ok());
     let legacy = replies.map(|replies| replies.legacy);
     let shape = Shape {
-        route: finished.route(),
+        route: original.route(),
         query,
-        cohort: finished.primary(),
+        cohort: original.primary(),
         status: legacy.map_or(0, |reply| reply.status),
         content_type,
         structure: legacy.and_then(structure_of),
@@ -173,41 +197,45 @@ fn shape(finished: &Finished<'_>, replies: Option<Replies<'_>>) -> u64 {
     shape.hash()
 }
 
-fn request_id(finished: &Finished<'_>) -> String {
+fn request_id(original: &Original<'_>) -> String {
     let sent =
-        finished.header("x-request-id").and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default();
+        original.header("x-request-id").and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default();
     let is_plain = |id: &str| id.len() <= ID_BYTES_MAX && id.bytes().all(|b| b.is_ascii_graphic());
-    if sent.is_empty() || !is_plain(sent) { finished.id.to_string() } else { sent.to_owned() }
+    if sent.is_empty() || !is_plain(sent) { original.id.to_string() } else { sent.to_owned() }
 }
 
-/// The exchange as a corpus keeps it.
-fn exchange(finished: &Finished<'_>, redactor: &Redactor<'_>) -> Exchange {
+/// The exchange as a corpus keeps it, with as many replies as there are.
+fn exchange(
+    original: &Original<'_>,
+    legacy: Option<(&Reply, Duration)>,
+    extracted: Option<(&Reply, Duration)>,
+    redactor: &Redactor<'_>,
+) -> Exchange {
     let headers =
-        finished.headers().filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
+        original.headers().filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
     let request = RawRequest {
-        method: finished.method,
-        target: finished.target.as_bytes(),
+        method: original.method,
+        target: original.target.as_bytes(),
         headers: headers.collect(),
-        body: Some(finished.body),
+        body: Some(original.body),
     };
-    let replies = finished.replies;
     let redacted = redactor.exchange(&Exchanged {
         request,
-        legacy: replies.map(|replies| raw(replies.legacy)),
-        extracted: replies.map(|replies| raw(replies.extracted)),
+        legacy: legacy.map(|(reply, _)| raw(reply)),
+        extracted: extracted.map(|(reply, _)| raw(reply)),
     });
-    let millis = |took: std::time::Duration| took.as_secs_f64() * 1000.0;
+    let millis = |(_, took): (&Reply, Duration)| took.as_secs_f64() * 1000.0;
     Exchange {
-        id: request_id(finished),
-        at: format!("{:.3}", finished.at),
-        slice: finished.slice().to_string(),
-        route: finished.route().to_string(),
-        owner: finished.primary().as_str().to_owned(),
+        id: request_id(original),
+        at: format!("{:.3}", original.at),
+        slice: original.slice().to_string(),
+        route: original.route().to_string(),
+        owner: original.primary().as_str().to_owned(),
         request: redacted.request,
         legacy: redacted.legacy,
         extracted: redacted.extracted,
-        legacy_ms: replies.map(|replies| millis(replies.legacy_took)),
-        extracted_ms: replies.map(|replies| millis(replies.extracted_took)),
+        legacy_ms: legacy.map(millis),
+        extracted_ms: extracted.map(millis),
     }
 }
 

@@ -1,14 +1,16 @@
 //! Exchanges on their way to those who record: lines of a corpus, redacted, as they happen.
 //!
-//! Invariant: a slow reader slows nobody down. What it has no room for is left out and counted.
+//! Invariant: a slow reader slows nobody down. What it has no room for is left out and counted. Data threads ask here
+//! for each request whether anybody records, so that asking takes no lock.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::corpus::{Exchange, Line};
+use super::{Exchange, Line};
 
 /// Recordings at a time.
 const RECORDINGS_MAX: usize = 8;
@@ -35,8 +37,9 @@ struct State {
 /// All recordings.
 #[derive(Debug, Default)]
 pub struct Recordings {
-    active: AtomicUsize,
-    sessions: Mutex<Vec<Session>>,
+    /// Whether there may be any: all that is looked at while there are none.
+    are_there: AtomicBool,
+    sessions: ArcSwap<Vec<Arc<Session>>>,
 }
 
 /// One reader's end. Dropping it ends the recording.
@@ -49,33 +52,33 @@ pub struct Recording {
 impl Recordings {
     /// Begins a recording of a slice, or of all; `None`: there are too many already.
     pub fn begin(&self, slice: Option<String>) -> Option<Recording> {
-        let mut sessions = self.lock();
-        sessions.retain(|session| !session.lines.is_closed());
-        if sessions.len() >= RECORDINGS_MAX {
-            return None;
-        }
         let (sender, lines) = mpsc::channel(LINES_MAX);
         let state = Arc::new(State::default());
-        sessions.push(Session { slice, lines: sender, state: Arc::clone(&state) });
-        self.active.store(sessions.len(), Ordering::Relaxed);
-        Some(Recording { lines, state })
+        let session = Arc::new(Session { slice, lines: sender, state: Arc::clone(&state) });
+        let before = self.sessions.rcu(|sessions| {
+            let mut sessions = open(sessions);
+            if sessions.len() < RECORDINGS_MAX {
+                sessions.push(Arc::clone(&session));
+            }
+            sessions
+        });
+        self.are_there.store(true, Ordering::SeqCst);
+        (open(&before).len() < RECORDINGS_MAX).then_some(Recording { lines, state })
     }
 
-    /// Whether anybody records exchanges of this slice. Costs nothing while nobody records.
+    /// Whether anybody records exchanges of this slice. One load while nobody records.
     pub fn wants(&self, slice: &str) -> bool {
-        self.active.load(Ordering::Relaxed) > 0 && self.lock().iter().any(|session| session.takes(slice))
+        self.are_there.load(Ordering::Relaxed)
+            && self.sessions.load().iter().any(|session| session.takes(slice) && !session.lines.is_closed())
     }
 
     /// Hands an exchange to everybody who records its slice; never waits.
-    pub fn offer(&self, exchange: &Exchange) {
+    pub fn offer(&self, exchange: Exchange) {
         let slice = exchange.slice.clone();
-        let Ok(mut line) = serde_json::to_vec(&Line::Exchange(Box::new(exchange.clone()))) else { return };
+        let Ok(mut line) = serde_json::to_vec(&Line::Exchange(Box::new(exchange))) else { return };
         line.push(b'\n');
         let line = Bytes::from(line);
-        let mut sessions = self.lock();
-        sessions.retain(|session| !session.lines.is_closed());
-        self.active.store(sessions.len(), Ordering::Relaxed);
-        for session in sessions.iter().filter(|session| session.takes(&slice)) {
+        for session in self.sessions.load().iter().filter(|session| session.takes(&slice)) {
             let waiting = session.state.waiting.fetch_add(line.len(), Ordering::Relaxed);
             if waiting + line.len() > BYTES_MAX || session.lines.try_send(line.clone()).is_err() {
                 session.state.waiting.fetch_sub(line.len(), Ordering::Relaxed);
@@ -84,9 +87,31 @@ impl Recordings {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts an exchange of this slice that nobody could hold until it could be offered.
+    pub fn leave_out(&self, slice: &str) {
+        for session in self.sessions.load().iter().filter(|session| session.takes(slice)) {
+            session.state.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
+
+    /// Forgets recordings that have ended.
+    pub fn sweep(&self) {
+        if self.are_there.load(Ordering::Relaxed)
+            && self.sessions.load().iter().any(|session| session.lines.is_closed())
+        {
+            self.sessions.rcu(|sessions| open(sessions));
+            // A recording that begins meanwhile says so after it is among the sessions; looked at last, it is seen.
+            self.are_there.store(false, Ordering::SeqCst);
+            if !self.sessions.load().is_empty() {
+                self.are_there.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
+/// Those that somebody still reads.
+fn open(sessions: &[Arc<Session>]) -> Vec<Arc<Session>> {
+    sessions.iter().filter(|session| !session.lines.is_closed()).map(Arc::clone).collect()
 }
 
 impl Session {
@@ -123,10 +148,10 @@ mod tests {
         assert!(!recordings.wants("a"));
         let mut recording = recordings.begin(Some("a".into())).unwrap();
         assert!(recordings.wants("a") && !recordings.wants("b"));
-        recordings.offer(&exchange("a", 1));
-        recordings.offer(&exchange("b", 1));
+        recordings.offer(exchange("a", 1));
+        recordings.offer(exchange("b", 1));
         for _ in 0..LINES_MAX + 9 {
-            recordings.offer(&exchange("a", 1));
+            recordings.offer(exchange("a", 1));
         }
         assert_eq!(recording.dropped(), 10);
         for _ in 0..LINES_MAX {
@@ -141,7 +166,7 @@ mod tests {
         let recordings = Recordings::default();
         let recording = recordings.begin(None).unwrap();
         for _ in 0..64 {
-            recordings.offer(&exchange("a", 1 << 20));
+            recordings.offer(exchange("a", 1 << 20));
         }
         assert!(recording.state.waiting.load(Ordering::Relaxed) <= BYTES_MAX);
         assert!(recording.dropped() >= 48, "{}", recording.dropped());
@@ -155,7 +180,13 @@ mod tests {
         all.pop();
         assert!(recordings.begin(None).is_some());
         all.clear();
-        recordings.offer(&exchange("a", 1));
         assert!(!recordings.wants("a"));
+        recordings.sweep();
+        assert!(!recordings.are_there.load(Ordering::Relaxed) && recordings.sessions.load().is_empty());
+        let mut last = recordings.begin(Some("b".into())).unwrap();
+        recordings.leave_out("a");
+        recordings.leave_out("b");
+        recordings.offer(exchange("b", 1));
+        assert_eq!((last.dropped(), last.lines.try_recv().is_ok()), (1, true));
     }
 }
