@@ -26,7 +26,7 @@ mod route;
 mod server;
 mod slice;
 mod source;
-mod suggest;
+pub mod suggest;
 mod unbuilt;
 mod units;
 mod upstream;

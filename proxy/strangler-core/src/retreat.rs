@@ -52,8 +52,10 @@ pub struct Everywhere {
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// This phase.
+    /// This phase, and nothing above the one in effect.
     Phase(Phase),
+    /// This phase, or whichever below it is in effect.
+    AtMost(Phase),
     /// What the slice's guardrails name; `shadow` where they are off.
     Default,
 }
@@ -139,7 +141,7 @@ pub fn judge(
     let at = effective_phase(snapshot, id, latched);
     let to = match target {
         Target::Phase(to) if to > at => return Err(Refused::Forward { at, to }),
-        Target::Phase(to) => to,
+        Target::Phase(to) | Target::AtMost(to) => to,
         Target::Default => default_target(slice),
     };
     if to >= at {

@@ -13,6 +13,7 @@ mod promotion;
 mod recent;
 mod record;
 mod reply;
+mod retreat;
 pub mod status;
 mod token;
 pub mod traffic;

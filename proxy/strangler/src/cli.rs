@@ -22,6 +22,8 @@ mod record;
 mod reload;
 mod replay;
 mod report;
+mod resume;
+mod retreat;
 mod run;
 mod status;
 mod target;
@@ -101,7 +103,11 @@ enum Command {
     Inventory(inventory::InventoryArguments),
     /// Say who answered a request, and why
     Find(find::FindArguments),
-    /// Show every configuration that served or was refused
+    /// Take a slice back to an earlier phase, now
+    Retreat(retreat::RetreatArguments),
+    /// Lift a retreat: the file's phase is in effect again
+    Resume(resume::ResumeArguments),
+    /// Show what has happened: configurations, retreats, restarts of evidence
     History(history::HistoryArguments),
 }
 
@@ -147,6 +153,8 @@ pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
         Command::Bundle(bundle) => bundle::run(&bundle, &output),
         Command::Inventory(inventory) => inventory::run(&inventory, &output),
         Command::Find(find) => find::run(&find, &output),
+        Command::Retreat(retreat) => retreat::run(&retreat, &output),
+        Command::Resume(resume) => resume::run(&resume, &output),
         Command::History(history) => history::run(&history, &output),
     };
     match outcome {

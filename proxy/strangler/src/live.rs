@@ -7,6 +7,7 @@ pub mod compile;
 pub mod points;
 pub mod reload;
 pub mod report;
+pub mod retreat;
 pub mod source;
 pub mod watch;
 

@@ -1,4 +1,4 @@
-//! What outlives the process: the history, the last good configuration, the evidence.
+//! What outlives the process: the history, retreats, the last good configuration, the evidence.
 //!
 //! Owns the one seam through which anything is kept: on disk under `data_dir`, or nowhere (`"memory"`).
 //! Refuses to know what is kept beyond its shape, and to share a directory with another process.
@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `lock` | held by the one process that writes here |
 //! | `last-good.json` | the texts of the last configuration that served, replaced atomically |
+//! | `retreats.json` | retreats in force, replaced atomically; `retreats.damaged.json`: one that could not be read |
 //! | `evidence.sqlite` | what comparisons have shown (see [`evidence`]); `evidence.damaged.sqlite`: one that could not be used |
 //! | `redaction.key` | what the pseudonyms in it were made with |
 //! | `history.jsonl`, `history.1.jsonl` | one line per event, appended and flushed to disk; the older part |
@@ -18,10 +19,13 @@ pub mod evidence;
 mod history;
 mod last_good;
 pub mod pointer;
+mod retreats;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use strangler_core::retreat::Latches;
 
 pub use evidence::Evidence;
 pub use history::{Entry, History};
@@ -131,6 +135,44 @@ impl Store {
         }
     }
 
+    /// The retreats that were in force when they were kept last; none where nothing was ever kept.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read or are damaged: then nobody knows which slices had retreated.
+    pub fn retreats(&self) -> Result<Latches, StoreError> {
+        match &self.kept {
+            Kept::Memory(_) => Ok(Latches::default()),
+            Kept::Disk(disk) => retreats::read(&disk.directory),
+        }
+    }
+
+    /// Replaces the retreats that are kept, atomically, and flushes them to disk.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written; those kept before are then still whole.
+    pub fn keep_retreats(&self, latches: &Latches) -> Result<(), StoreError> {
+        match &self.kept {
+            Kept::Memory(_) => Ok(()),
+            Kept::Disk(disk) => {
+                let lock = disk.lock.lock().unwrap_or_else(PoisonError::into_inner);
+                if lock.is_none() {
+                    // The process that follows has read them already, and replaces them itself.
+                    return Err(StoreError::InUse { directory: disk.directory.clone() });
+                }
+                retreats::write(&disk.directory, latches)
+            }
+        }
+    }
+
+    /// Sets what could not be read aside, for people to look at, where it stays readable until it is replaced.
+    pub fn set_retreats_aside(&self) {
+        if let Kept::Disk(disk) = &self.kept {
+            retreats::set_aside(&disk.directory);
+        }
+    }
+
     /// Appends an event and flushes it to disk.
     ///
     /// # Errors
@@ -150,18 +192,20 @@ impl Store {
         }
     }
 
-    /// The last `limit` events, oldest first.
+    /// The last `limit` events, of one slice or of all, oldest first.
     ///
     /// # Errors
     ///
     /// When they cannot be read.
-    pub fn history(&self, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    pub fn history(&self, limit: usize, slice: Option<&str>) -> Result<Vec<Entry>, StoreError> {
+        let wanted = |entry: &Entry| slice.is_none_or(|slice| entry.concerns(slice));
         match &self.kept {
             Kept::Memory(entries) => {
                 let entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(entries.iter().skip(entries.len().saturating_sub(limit)).cloned().collect())
+                let mut found: Vec<Entry> = entries.iter().filter(|entry| wanted(entry)).cloned().collect();
+                Ok(found.split_off(found.len().saturating_sub(limit)))
             }
-            Kept::Disk(disk) => history::read(&disk.directory, limit),
+            Kept::Disk(disk) => history::read(&disk.directory, limit, &wanted),
         }
     }
 

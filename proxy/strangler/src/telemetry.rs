@@ -34,6 +34,7 @@ pub struct Telemetry {
     pub feed: Arc<feed::Feed>,
     shards: Mutex<Vec<Arc<Shard>>>,
     stopped: Mutex<Vec<Stopped>>,
+    retreats: Mutex<BTreeMap<(String, String), u64>>,
 }
 
 /// A route whose copying has stopped: a copied write was not rolled back.
@@ -157,6 +158,17 @@ impl Telemetry {
     /// Shows which routes' copying has stopped.
     pub fn show_stopped(&self, stopped: Vec<Stopped>) {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = stopped;
+    }
+
+    /// Counts a retreat of a slice, or one that was called for and could not be (`blocked`).
+    pub fn retreated(&self, slice: &str, cause: &str) {
+        let mut retreats = self.retreats.lock().unwrap_or_else(PoisonError::into_inner);
+        *retreats.entry((slice.to_owned(), cause.to_owned())).or_default() += 1;
+    }
+
+    /// Retreats by slice and cause since the process started.
+    pub fn retreats(&self) -> BTreeMap<(String, String), u64> {
+        self.retreats.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Open connections of one side, now.

@@ -19,7 +19,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// `did you mean …?` for the nearest candidate, else the candidates themselves where they are few.
-pub(super) fn help(word: &str, candidates: &[&str]) -> Option<String> {
+pub fn help(word: &str, candidates: &[&str]) -> Option<String> {
     if let Some(nearest) = nearest(word, candidates.iter().copied()) {
         return Some(format!("did you mean `{nearest}`?"));
     }

@@ -1,7 +1,6 @@
 //! Which path answers what.
 //!
-//! Every path of the interface is listed once in `Path::parse`, also those that a later version answers: they
-//! say so instead of pretending not to exist.
+//! Every path of the interface is listed once in `Path::parse`.
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -13,7 +12,7 @@ use strangler_core::routing::Explanation;
 use tokio::time::{Duration, timeout};
 
 use super::reply::{Problem, Reply, json, reply, text};
-use super::{Admin, events, evidence, guard, promotion, record, status, traffic};
+use super::{Admin, events, evidence, guard, promotion, record, retreat, status, traffic};
 use crate::explain::{ExplainRequest, explain};
 use crate::live::compile::WriterChange;
 use crate::live::report::{ReloadReport, Trigger};
@@ -52,8 +51,8 @@ enum Path<'a> {
     Find,
     Record,
     Bundle,
-    /// Named by the interface, answered by a later version.
-    Later(&'static str),
+    Retreat(&'a str),
+    Resume(&'a str),
     Unknown,
 }
 
@@ -84,15 +83,15 @@ impl Path<'_> {
         match rest.split_once('/') {
             None if !rest.is_empty() => Path::Slice(rest),
             Some((slice, "evidence/restart")) if !slice.is_empty() => Path::Restart(slice),
-            Some((_, "retreat")) => Path::Later("retreats"),
-            Some((_, "resume")) => Path::Later("resuming after a retreat"),
+            Some((slice, "retreat")) if !slice.is_empty() => Path::Retreat(slice),
+            Some((slice, "resume")) if !slice.is_empty() => Path::Resume(slice),
             _ => Path::Unknown,
         }
     }
 
     const fn allow(self) -> &'static str {
         match self {
-            Path::Reload | Path::Restart(_) => "POST",
+            Path::Reload | Path::Restart(_) | Path::Retreat(_) | Path::Resume(_) => "POST",
             // A recording has no head to be told of before it begins.
             Path::Record => "GET",
             _ => "GET, HEAD",
@@ -117,13 +116,6 @@ async fn try_answer(admin: &Admin, parts: &Parts, body: Incoming) -> Result<Repl
         admin.token.check(server.admin_token_file.as_deref(), guard::bearer(&parts.headers))?;
     }
     let path = Path::parse(parts.uri.path());
-    if let Path::Later(what) = path {
-        return Err(Problem::new(
-            StatusCode::NOT_IMPLEMENTED,
-            format!("this version does not have {what} yet"),
-            "the change log says what each version has",
-        ));
-    }
     if path != Path::Unknown && !path.allow().split(", ").any(|allowed| parts.method == allowed) {
         return Err(Problem::method(path.allow()));
     }
@@ -147,13 +139,21 @@ async fn try_answer(admin: &Admin, parts: &Parts, body: Incoming) -> Result<Repl
             let body = read(body).await?;
             Ok(json(StatusCode::OK, &evidence::restart(admin, &name, &body).await?))
         }
+        Path::Retreat(name) => {
+            let name = percent_decode(name, false);
+            retreat::retreat(admin, &name, &read(body).await?).await
+        }
+        Path::Resume(name) => {
+            let name = percent_decode(name, false);
+            retreat::resume(admin, &name, &read(body).await?).await
+        }
         Path::Reload => reload(admin, body).await,
         Path::History => history(admin, &query),
         Path::Inventory => traffic::inventory(admin).await,
         Path::Find => traffic::find(admin, query.first("id")),
         Path::Record => record::record(admin, recording(&query)?),
         Path::Bundle => record::bundle(admin, query.first("slice").unwrap_or_default()).await,
-        Path::Later(_) | Path::Unknown => Err(Problem::new(
+        Path::Unknown => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "there is nothing at this path".to_owned(),
             "`/` lists what there is",
@@ -288,7 +288,7 @@ fn history(admin: &Admin, query: &Query) -> Result<Reply, Problem> {
             Problem::new(StatusCode::BAD_REQUEST, error, "write ?limit=100")
         })?,
     };
-    let entries = admin.parts.store.history(limit).map_err(|error| {
+    let entries = admin.parts.store.history(limit, query.first("slice")).map_err(|error| {
         tracing::error!(%error, "the history cannot be read");
         let help = "look at the log, and at `server.data_dir`";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the history cannot be read".to_owned(), help)
@@ -411,8 +411,9 @@ mod tests {
         for (path, wanted) in [
             ("/", Path::Home),
             ("/api/slices/orders", Path::Slice("orders")),
-            ("/api/slices/orders/retreat", Path::Later("retreats")),
-            ("/api/slices/orders/resume", Path::Later("resuming after a retreat")),
+            ("/api/slices/orders/retreat", Path::Retreat("orders")),
+            ("/api/slices/orders/resume", Path::Resume("orders")),
+            ("/api/slices//resume", Path::Unknown),
             ("/api/slices/", Path::Unknown),
             ("/api/slices/orders/other", Path::Unknown),
             ("/api", Path::Unknown),

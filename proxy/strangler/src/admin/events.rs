@@ -6,6 +6,7 @@
 //! | event | data |
 //! |---|---|
 //! | `configuration` | another generation serves, or the files on disk are refused: as in `/api/status` |
+//! | `retreat` | a slice retreated, or goes on: the slice, and what holds it now or `null` |
 //! | `signature` | a signature counts that was not seen before: slice, route, signature, kind, path |
 //! | `missed` | so many events were not delivered |
 
@@ -18,12 +19,14 @@ use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde::Serialize;
+use strangler_core::retreat::Latches;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::timeout;
 
 use super::Admin;
 use super::reply::{Reply, streamed};
 use crate::live::report::ConfigurationReport;
+use crate::live::retreat::LatchReport;
 
 /// Events that a slow client may be behind.
 const BEHIND_MAX: usize = 256;
@@ -73,6 +76,7 @@ pub(super) async fn watch(admin: &Admin) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut known = told(&admin.parts.configuration.report());
+    let mut held = Arc::clone(&admin.parts.live.pin().latches);
     let mut was_heard = false;
     let mut looks = 0;
     loop {
@@ -82,6 +86,11 @@ pub(super) async fn watch(admin: &Admin) {
         if now != known {
             known = now;
             admin.events.send("configuration", &report);
+        }
+        let latches = Arc::clone(&admin.parts.live.pin().latches);
+        if !Arc::ptr_eq(&latches, &held) {
+            tell_latches(admin, &held, &latches);
+            held = latches;
         }
         looks += 1;
         let is_heard = admin.events.0.receiver_count() > 0;
@@ -106,6 +115,23 @@ pub(super) async fn watch(admin: &Admin) {
             was_heard = true;
         } else if !is_heard {
             was_heard = false;
+        }
+    }
+}
+
+/// A retreat that began or ended.
+#[derive(Debug, Serialize)]
+struct LatchNews<'a> {
+    slice: &'a str,
+    retreat: Option<LatchReport>,
+}
+
+fn tell_latches(admin: &Admin, before: &Latches, now: &Latches) {
+    for slice in &admin.parts.live.pin().snapshot.slices {
+        let held = now.get(&slice.name);
+        if held != before.get(&slice.name) {
+            let news = LatchNews { slice: &slice.name, retreat: held.map(LatchReport::from) };
+            admin.events.send("retreat", &news);
         }
     }
 }

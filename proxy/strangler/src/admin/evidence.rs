@@ -14,7 +14,7 @@ use strangler_core::evidence::{Report, UnknownSlice};
 
 use super::Admin;
 use super::reply::Problem as Refusal;
-use crate::live::report::{Trigger, now};
+use crate::live::report::Trigger;
 use crate::store::Entry;
 use crate::store::evidence::Losses;
 
@@ -174,15 +174,10 @@ pub(super) async fn restart(admin: &Admin, slice: &str, body: &[u8]) -> Result<R
     });
     let epoch = asked.await.map_err(|_| unavailable())?.map_err(|unknown| no_slice(&unknown))?;
     let entry = Entry {
-        at: now(),
-        event: "evidence-restarted".to_owned(),
-        source: Trigger::Admin,
-        pid: std::process::id(),
-        generation: admin.parts.live.pin().generation,
-        hash: None,
+        slice: Some(slice.to_owned()),
+        why: Some(reason.clone()),
         changes: vec![format!("the evidence of slice `{slice}` starts anew with epoch {epoch}: {reason}")],
-        diagnostics: Vec::new(),
-        restart_required: Vec::new(),
+        ..Entry::new("evidence-restarted", Trigger::Admin, admin.parts.live.pin().generation)
     };
     tracing::info!(slice, epoch, reason, "evidence starts anew");
     if let Err(error) = admin.parts.store.append(&entry) {

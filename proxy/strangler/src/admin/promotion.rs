@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::Admin;
-use crate::live::report::{ReloadReport, Trigger, now};
+use crate::live::report::{ReloadReport, Trigger};
 use crate::store::Entry;
 
 /// Characters of one text that are kept.
@@ -61,20 +61,15 @@ impl PromotionBody {
 
     fn entry(&self, generation: u64) -> Entry {
         let PromotionBody { slice, from, to, who, why, figures, hash } = self;
-        let why = why.as_ref().map(|why| format!(": {}", clean(why))).unwrap_or_default();
-        let sentence =
-            format!("slice {}: {} → {}, by {}{why}", clean(slice), clean(from), clean(to), clean(who));
-        let figures = figures.iter().take(FIGURES_MAX).map(|figure| clean(figure));
+        let figures: Vec<String> = figures.iter().take(FIGURES_MAX).map(|figure| clean(figure)).collect();
         Entry {
-            at: now(),
-            event: "promoted".to_owned(),
-            source: Trigger::Admin,
-            pid: std::process::id(),
-            generation,
             hash: Some(clean(hash)),
-            changes: std::iter::once(sentence).chain(figures).collect(),
-            diagnostics: Vec::new(),
-            restart_required: Vec::new(),
+            slice: Some(clean(slice)),
+            who: Some(clean(who)),
+            why: why.as_deref().map(clean),
+            figures: (!figures.is_empty()).then(|| serde_json::json!({ "sentences": figures })),
+            changes: vec![format!("slice {}: {} → {}", clean(slice), clean(from), clean(to))],
+            ..Entry::new("promoted", Trigger::Admin, generation)
         }
     }
 }

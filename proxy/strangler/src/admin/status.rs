@@ -13,6 +13,7 @@ use super::recent::{self, Counts, Tally};
 use crate::live::Running;
 use crate::live::compile;
 use crate::live::report::ConfigurationReport;
+use crate::live::retreat::LatchReport;
 use crate::telemetry::{Stopped, Telemetry};
 
 /// The whole state.
@@ -38,6 +39,9 @@ pub struct StatusReport {
     pub unmatched: UnmatchedReport,
     /// All slices, by name.
     pub slices: Vec<SliceReport>,
+    /// The file of retreats could not be read: what holds every slice until each has been resumed.
+    #[serde(default)]
+    pub retreats_unreadable: Option<LatchReport>,
     /// Routes whose copying has stopped.
     #[serde(default)]
     pub copying_stopped: Vec<StoppedReport>,
@@ -94,6 +98,9 @@ pub struct SliceReport {
     pub route_count: usize,
     /// Its share of the traffic.
     pub traffic: TrafficReport,
+    /// What holds it below its file's phase, until somebody resumes it.
+    #[serde(default)]
+    pub retreat: Option<LatchReport>,
     /// What comparisons have shown, where they are expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceLine>,
@@ -160,6 +167,9 @@ pub struct RouteReport {
     pub pattern: String,
     /// Phase of its file.
     pub phase: String,
+    /// Phase in effect: of the file or of a retreat, whichever is lower.
+    #[serde(default)]
+    pub effective_phase: String,
     /// Declared effect; by method where there is none.
     pub effect: Option<String>,
     /// Where it is written, `file:line`.
@@ -177,7 +187,7 @@ pub(super) fn status(admin: &Admin, lines: Lines) -> StatusReport {
     let state = parts.readiness.as_str().to_owned();
     let recent = admin.recent.since_oldest(&total);
     StatusReport {
-        sentence: sentence(&state, &running.snapshot, &configuration, &recent),
+        sentence: sentence(&state, &running, &configuration, &recent),
         state,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
@@ -188,7 +198,8 @@ pub(super) fn status(admin: &Admin, lines: Lines) -> StatusReport {
             policy: running.snapshot.unmatched.as_str().to_owned(),
             traffic: traffic(&total, ""),
         },
-        slices: slice_reports(&running.snapshot, &total, lines),
+        slices: slice_reports(&running, &total, lines),
+        retreats_unreadable: running.latches.everywhere().map(|all| LatchReport::from(&all.latch)),
         copying_stopped: copying_stopped(&parts.telemetry),
         upstreams: upstreams(&running),
         configuration,
@@ -208,7 +219,7 @@ fn copying_stopped(telemetry: &Telemetry) -> Vec<StoppedReport> {
 pub(super) fn slices(admin: &Admin, lines: Lines) -> BTreeMap<&'static str, Vec<SliceReport>> {
     let running = admin.parts.live.pin();
     let total = recent::tally(&admin.parts.telemetry);
-    BTreeMap::from([("slices", slice_reports(&running.snapshot, &total, lines))])
+    BTreeMap::from([("slices", slice_reports(&running, &total, lines))])
 }
 
 pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<SliceDetailReport> {
@@ -222,14 +233,15 @@ pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<Slice
     Some(SliceDetailReport {
         slice: SliceReport {
             evidence: lines.remove(name),
-            ..slice_report(snapshot, slice, routes.clone().count(), &total)
+            ..slice_report(&running, slice, routes.clone().count(), &total)
         },
-        routes: routes.map(|route| route_report(route)).collect(),
+        routes: routes.map(|route| route_report(route, running.facts().retreat(id))).collect(),
         except: slice.except.iter().map(|pattern| pattern.text.clone()).collect(),
     })
 }
 
-fn slice_reports(snapshot: &Snapshot, total: &Tally, mut lines: Lines) -> Vec<SliceReport> {
+fn slice_reports(running: &Running, total: &Tally, mut lines: Lines) -> Vec<SliceReport> {
+    let snapshot = &running.snapshot;
     let mut counts = vec![0_usize; snapshot.slices.len()];
     for route in &snapshot.routes {
         if let Some(count) = counts.get_mut(route.slice.0 as usize) {
@@ -240,16 +252,19 @@ fn slice_reports(snapshot: &Snapshot, total: &Tally, mut lines: Lines) -> Vec<Sl
     counted
         .map(|(slice, routes)| SliceReport {
             evidence: lines.remove(&*slice.name),
-            ..slice_report(snapshot, slice, routes, total)
+            ..slice_report(running, slice, routes, total)
         })
         .collect()
 }
 
-fn slice_report(snapshot: &Snapshot, slice: &Slice, route_count: usize, total: &Tally) -> SliceReport {
+fn slice_report(running: &Running, slice: &Slice, route_count: usize, total: &Tally) -> SliceReport {
+    let snapshot = &running.snapshot;
+    let latch = running.latches.get(&slice.name);
     SliceReport {
         name: slice.name.to_string(),
         phase: slice.phase.as_str().to_owned(),
-        effective_phase: slice.phase.as_str().to_owned(),
+        effective_phase: effective(slice.phase, latch.map(|latch| latch.to)),
+        retreat: latch.map(LatchReport::from),
         writer: slice.writer.as_str().to_owned(),
         sync: slice.sync.map(|sync| sync.as_str().to_owned()),
         upstream: snapshot.upstream(slice.upstream).name.clone(),
@@ -263,11 +278,16 @@ fn slice_report(snapshot: &Snapshot, slice: &Slice, route_count: usize, total: &
     }
 }
 
-fn route_report(route: &Route) -> RouteReport {
+fn effective(stated: Phase, latched: Option<Phase>) -> String {
+    latched.map_or(stated, |latched| latched.min(stated)).as_str().to_owned()
+}
+
+fn route_report(route: &Route, latched: Option<Phase>) -> RouteReport {
     RouteReport {
         id: route.id.to_string(),
         pattern: route.pattern.text.clone(),
         phase: route.phase.as_str().to_owned(),
+        effective_phase: effective(route.phase, latched),
         effect: route.effect.map(|effect| effect.as_str().to_owned()),
         place: format!("{}:{}", route.place.file, route.place.line),
     }
@@ -308,7 +328,8 @@ fn traffic(total: &Tally, slice: &str) -> TrafficReport {
 const REQUESTS_MIN: u64 = 20;
 
 /// The most urgent fact.
-fn sentence(state: &str, snapshot: &Snapshot, configuration: &ConfigurationReport, recent: &Tally) -> String {
+fn sentence(state: &str, running: &Running, configuration: &ConfigurationReport, recent: &Tally) -> String {
+    let snapshot = &running.snapshot;
     if state == "draining" {
         return "Shutting down: requests in flight are being finished.".to_owned();
     }
@@ -325,16 +346,50 @@ fn sentence(state: &str, snapshot: &Snapshot, configuration: &ConfigurationRepor
         };
         return format!("The files on disk are refused ({problems}): {serving} goes on serving.");
     }
+    if let Some(sentence) = retreated(running) {
+        return sentence;
+    }
     if !configuration.restart_required.is_empty() {
         return format!("All serves; {} waits for a restart.", configuration.restart_required.join(", "));
     }
-    let moved = snapshot.slices.iter().filter(|slice| slice.phase >= Phase::Extracted).count();
+    let moved = (0..)
+        .map(SliceId)
+        .zip(&snapshot.slices)
+        .filter(|(id, slice)| {
+            running.facts().retreat(*id).unwrap_or(slice.phase).min(slice.phase) >= Phase::Extracted
+        })
+        .count();
     match snapshot.slices.len() {
         0 => "Legacy answers everything: no slice is configured.".to_owned(),
         1 if moved == 0 => "Legacy answers everything: the one slice has not been moved.".to_owned(),
         all if moved == 0 => format!("Legacy answers everything: none of {all} slices has been moved."),
         1 => "The one slice is answered by its extracted service.".to_owned(),
         all => format!("{moved} of {all} slices are answered by their extracted services."),
+    }
+}
+
+/// Which slices are held below what the file says, if any are.
+fn retreated(running: &Running) -> Option<String> {
+    if running.latches.everywhere().is_some() {
+        let sentence =
+            "Retreats could not be read: every slice is held at shadow or below until it is resumed.";
+        return Some(sentence.to_owned());
+    }
+    let held = running.snapshot.slices.iter().filter_map(|slice| {
+        let latch = running.latches.get(&slice.name)?;
+        Some((slice, latch))
+    });
+    let held: Vec<_> = held.collect();
+    match held.as_slice() {
+        [] => None,
+        [(slice, latch)] => Some(format!(
+            "Slice {name} has retreated to {}; `strangler resume {name}` lets it go on.",
+            latch.to,
+            name = slice.name
+        )),
+        several => {
+            Some(format!("{} slices have retreated; `strangler resume` lets them go on.", several.len()))
+        }
     }
 }
 

@@ -1,17 +1,24 @@
-//! `strangler history`: every configuration that served or was refused.
+//! `strangler history`: what has happened, who did it and why, at 80 columns.
 
 use clap::Args;
 use http::{Method, StatusCode};
 
 use super::output::Output;
+use super::report::page::Page;
 use super::target::AdminTarget;
 use super::{AdminArguments, Exit, Outcome, client};
 use crate::store::{Entry, History};
+
+/// Columns of a page.
+const WIDTH: usize = 80;
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
     #[command(flatten)]
     admin: AdminArguments,
+    /// Only what concerns this slice
+    #[arg(long, value_name = "SLICE")]
+    slice: Option<String>,
     /// How many events to show
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
@@ -19,7 +26,10 @@ pub(super) struct HistoryArguments {
 
 pub(super) fn run(arguments: &HistoryArguments, output: &Output) -> Outcome {
     let target = AdminTarget::resolve(&arguments.admin)?;
-    let path = format!("/api/history?limit={}", arguments.limit);
+    let mut path = format!("/api/history?limit={}", arguments.limit);
+    if let Some(slice) = &arguments.slice {
+        path.push_str(&format!("&slice={}", client::encoded(slice)));
+    }
     let answer = client::ask(&target, Method::GET, &path, None)?;
     if answer.status != StatusCode::OK {
         return Err(answer.into_failure());
@@ -40,18 +50,34 @@ pub(super) fn run(arguments: &HistoryArguments, output: &Output) -> Outcome {
 
 fn render(entry: &Entry) -> String {
     let hash: String = entry.hash.as_deref().unwrap_or("-").chars().take(8).collect();
-    let mut text = format!(
-        "{}  {:<8}  {:<6}  generation {}  {hash}\n",
-        entry.at,
-        entry.event,
-        entry.source.as_str(),
-        entry.generation
+    let at = entry.at.split_once('.').map_or(entry.at.clone(), |(seconds, _)| format!("{seconds}Z"));
+    let mut page = Page::new(WIDTH);
+    let source = entry.source.as_str();
+    page.words(
+        "",
+        &format!("{at}  {:<18}  {source:<9}  generation {}  {hash}", entry.event, entry.generation),
     );
     for line in entry.changes.iter().chain(&entry.diagnostics) {
-        text.push_str(&format!("    {line}\n"));
+        page.words("    ", line);
+    }
+    let said = |lead: &str, text: &Option<String>| text.as_ref().map(|text| (lead.to_owned(), text.clone()));
+    for (lead, text) in [said("    by  ", &entry.who), said("    why ", &entry.why)].into_iter().flatten() {
+        page.words(&lead, &text);
+    }
+    for line in figures(entry.figures.as_ref()) {
+        page.words("    ", &line);
     }
     if !entry.restart_required.is_empty() {
-        text.push_str(&format!("    waits for a restart: {}\n", entry.restart_required.join(", ")));
+        page.words("    waits for a restart: ", &entry.restart_required.join(", "));
     }
-    text
+    page.into_text()
+}
+
+/// What a judgement rested on: its sentences where it has some, else all of it.
+fn figures(figures: Option<&serde_json::Value>) -> Vec<String> {
+    let Some(figures) = figures else { return Vec::new() };
+    match figures.get("sentences").and_then(serde_json::Value::as_array) {
+        Some(lines) => lines.iter().filter_map(|line| line.as_str().map(str::to_owned)).collect(),
+        None => vec![figures.to_string()],
+    }
 }

@@ -1,8 +1,10 @@
-//! The one task that replaces the configuration.
+//! The one task that replaces the configuration, and carries out retreats.
 //!
 //! Owns the order of a reload: read all → unchanged is a no-op → compile → refuse lost writers → diff →
 //! carry state over → one store → tell. Refuses partial changes: whatever is wrong, the configuration in
 //! service goes on, whole.
+
+mod latching;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,8 +18,13 @@ use tokio::time::timeout;
 
 use super::compile::{self, Compiled, WriterChange};
 use super::report::{ConfigurationReport, DiagnosticReport, RejectedReport, ReloadReport, Trigger, now};
+use super::retreat::{
+    Keep, LatchEvent, ResumeOrder, ResumeReport, RetreatError, RetreatOrder, RetreatReport,
+};
 use super::source::{Source, Unreadable};
 use super::{Live, Running};
+
+pub use latching::absorbed_events;
 
 /// Wishes that may wait; whoever asks while it is full waits with them.
 const QUEUE: usize = 16;
@@ -55,6 +62,15 @@ pub enum Event {
         /// The outcome as reported.
         report: ReloadReport,
     },
+    /// The retreats that were kept cannot be read: every slice is held.
+    RetreatsUnreadable {
+        /// Why.
+        error: String,
+        /// The configuration in service.
+        generation: u64,
+    },
+    /// A retreat began or ended.
+    Latch(Box<LatchEvent>),
     /// The files on disk are again what serves.
     Restored {
         /// What brought it.
@@ -76,17 +92,32 @@ pub struct Reloader {
 }
 
 #[derive(Debug)]
-struct Wish {
-    trigger: Trigger,
-    writer_change: WriterChange,
-    reply: oneshot::Sender<ReloadReport>,
+enum Wish {
+    Reload { trigger: Trigger, writer_change: WriterChange, reply: oneshot::Sender<ReloadReport> },
+    Retreat { order: RetreatOrder, reply: oneshot::Sender<Result<RetreatReport, RetreatError>> },
+    Resume { order: ResumeOrder, reply: oneshot::Sender<Result<ResumeReport, RetreatError>> },
 }
 
 impl Reloader {
     /// Reads the files now and waits for the outcome; `None` when the process is shutting down.
     pub async fn reload(&self, trigger: Trigger, writer_change: WriterChange) -> Option<ReloadReport> {
         let (reply, outcome) = oneshot::channel();
-        self.wishes.send(Wish { trigger, writer_change, reply }).await.ok()?;
+        self.wishes.send(Wish::Reload { trigger, writer_change, reply }).await.ok()?;
+        outcome.await.ok()
+    }
+
+    /// Takes a slice back and waits until that is in force and on disk; `None` when the process is shutting down.
+    pub async fn retreat(&self, order: RetreatOrder) -> Option<Result<RetreatReport, RetreatError>> {
+        let (reply, outcome) = oneshot::channel();
+        self.wishes.send(Wish::Retreat { order, reply }).await.ok()?;
+        outcome.await.ok()
+    }
+
+    /// Lifts what holds a slice and waits until that is on disk and in force; `None` when the process is shutting
+    /// down.
+    pub async fn resume(&self, order: ResumeOrder) -> Option<Result<ResumeReport, RetreatError>> {
+        let (reply, outcome) = oneshot::channel();
+        self.wishes.send(Wish::Resume { order, reply }).await.ok()?;
         outcome.await.ok()
     }
 }
@@ -141,8 +172,10 @@ impl std::fmt::Debug for ReloadTask {
 }
 
 /// What the process was started with and cannot change.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Started {
+    /// Keeps retreats.
+    pub keep: Keep,
     /// `[server]` as it was.
     pub server: Server,
     /// `--data-dir` was given: the file's key has no effect.
@@ -177,10 +210,15 @@ impl ReloadTask {
                     }
                 }
             };
-            let Some(wish) = wish else { return };
-            let report = self.reload(wish.trigger, wish.writer_change).await;
-            // Whoever asked may have gone away; the reload stands.
-            drop(wish.reply.send(report));
+            // Whoever asked may have gone away; what was done stands.
+            match wish {
+                None => return,
+                Some(Wish::Reload { trigger, writer_change, reply }) => {
+                    drop(reply.send(self.reload(trigger, writer_change).await));
+                }
+                Some(Wish::Retreat { order, reply }) => drop(reply.send(self.retreat(order).await)),
+                Some(Wish::Resume { order, reply }) => drop(reply.send(self.resume(order).await)),
+            }
         }
     }
 
@@ -247,7 +285,7 @@ impl ReloadTask {
         old: &Arc<Running>,
         begun: Instant,
     ) -> ReloadReport {
-        let Accepted { compiled, changes, moves_writes } = accepted;
+        let Accepted { compiled, mut changes, moves_writes } = accepted;
         if moves_writes {
             self.tell(Event::Accepted { sources: sources.clone() }).await;
         }
@@ -255,6 +293,7 @@ impl ReloadTask {
         self.live.publish(Arc::clone(&running));
         tracing::debug!(generation = running.generation, took = ?begun.elapsed(), "published");
         self.outgoing.push(Arc::clone(old));
+        changes.extend(latching::held_back(&old.snapshot, &running));
         let restart_required = compile::restart_required(
             &self.started.server,
             &running.snapshot.server,
@@ -281,6 +320,7 @@ impl ReloadTask {
             restart_required,
         };
         self.tell(Event::Applied { trigger, running, sources, report: report.clone() }).await;
+        self.absorb(trigger).await;
         report
     }
 

@@ -19,8 +19,10 @@ pub enum Trigger {
     Poll,
     /// SIGHUP.
     Signal,
-    /// `POST /api/reload`.
+    /// The admin listener was asked.
     Admin,
+    /// A guardrail.
+    Guardrail,
 }
 
 impl Trigger {
@@ -37,6 +39,7 @@ impl Trigger {
             Trigger::Poll => "poll",
             Trigger::Signal => "signal",
             Trigger::Admin => "admin",
+            Trigger::Guardrail => "guardrail",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Every configuration that served or was refused: append-only JSON lines, flushed one by one, bounded.
+//! What has happened: every configuration that served or was refused, every retreat and what lifted it. Append-only
+//! JSON lines, flushed one by one, bounded.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -24,7 +25,8 @@ const LINES_MAX: usize = 50;
 pub struct Entry {
     /// When, RFC 3339 in UTC.
     pub at: String,
-    /// What: `applied`, `rejected` or `restored`.
+    /// What: `applied`, `rejected`, `restored`, `evidence-restarted`, `retreated`, `resumed`, `absorbed`,
+    /// `retreats-unreadable`, `promoted` or `guardrail-blocked`.
     pub event: String,
     /// What brought it.
     pub source: Trigger,
@@ -35,6 +37,18 @@ pub struct Entry {
     /// SHA-256 over the files it is about, where they could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// The slice it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<String>,
+    /// Who did it, as far as they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Why, as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What a judgement rested on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<serde_json::Value>,
     /// What changed, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
@@ -54,18 +68,44 @@ pub struct History {
 }
 
 impl Entry {
-    /// The entry for the outcome of a reload.
-    pub fn of(report: &ReloadReport, source: Trigger) -> Entry {
-        let entry = |event: &str, generation: u64, hash: Option<&String>| Entry {
+    /// An event of now with nothing said about it yet.
+    pub fn new(event: &str, source: Trigger, generation: u64) -> Entry {
+        Entry {
             at: now(),
             event: event.to_owned(),
             source,
             pid: std::process::id(),
             generation,
-            hash: hash.cloned(),
+            hash: None,
+            slice: None,
+            who: None,
+            why: None,
+            figures: None,
             changes: Vec::new(),
             diagnostics: Vec::new(),
             restart_required: Vec::new(),
+        }
+    }
+
+    /// Whether it is about a slice, or says something of it.
+    pub fn concerns(&self, slice: &str) -> bool {
+        let named = [format!("slice {slice}"), format!("`{slice}`")];
+        let says = |line: &String| {
+            named.iter().any(|name| {
+                line.match_indices(name.as_str()).any(|(at, name)| {
+                    let next = line.get(at + name.len()..).and_then(|rest| rest.chars().next());
+                    name.ends_with('`') || next.is_none_or(|c| !c.is_alphanumeric() && !"-_.".contains(c))
+                })
+            })
+        };
+        self.slice.as_deref() == Some(slice) || self.changes.iter().chain(&self.diagnostics).any(says)
+    }
+
+    /// The entry for the outcome of a reload.
+    pub fn of(report: &ReloadReport, source: Trigger) -> Entry {
+        let entry = |event: &str, generation: u64, hash: Option<&String>| Entry {
+            hash: hash.cloned(),
+            ..Entry::new(event, source, generation)
         };
         match report {
             ReloadReport::Applied { generation, hash, changes, warnings, restart_required } => Entry {
@@ -145,8 +185,12 @@ impl HistoryFile {
     }
 }
 
-/// The last `limit` entries, oldest first. A line that is no entry, such as a torn one, is passed over.
-pub(super) fn read(directory: &Path, limit: usize) -> Result<Vec<Entry>, StoreError> {
+/// The last `limit` entries that are wanted, oldest first. A line that is no entry, such as a torn one, is passed over.
+pub(super) fn read(
+    directory: &Path,
+    limit: usize,
+    wanted: &dyn Fn(&Entry) -> bool,
+) -> Result<Vec<Entry>, StoreError> {
     let mut entries = Vec::new();
     for name in [OLDER, NAME] {
         let path = directory.join(name);
@@ -157,7 +201,9 @@ pub(super) fn read(directory: &Path, limit: usize) -> Result<Vec<Entry>, StoreEr
         };
         for line in BufReader::new(file).split(b'\n') {
             let line = line.map_err(|error| StoreError::io(&path, error))?;
-            if let Ok(entry) = serde_json::from_slice::<Entry>(&line) {
+            if let Ok(entry) = serde_json::from_slice::<Entry>(&line)
+                && wanted(&entry)
+            {
                 entries.push(entry);
             }
         }

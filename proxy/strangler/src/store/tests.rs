@@ -20,7 +20,7 @@ fn entry(generation: u64) -> Entry {
 }
 
 fn generations(store: &Store, limit: usize) -> Vec<u64> {
-    store.history(limit).unwrap().iter().map(|entry| entry.generation).collect()
+    store.history(limit, None).unwrap().iter().map(|entry| entry.generation).collect()
 }
 
 fn last_good(text: &str) -> LastGood {
@@ -139,7 +139,7 @@ fn memory_keeps_a_bounded_history_and_nothing_else() {
         store.append(&entry(generation)).unwrap();
     }
     assert_eq!(generations(&store, 2), [1498, 1499]);
-    assert_eq!(store.history(usize::MAX).unwrap().len(), 1000);
+    assert_eq!(store.history(usize::MAX, None).unwrap().len(), 1000);
     store.keep_last_good(&last_good("version = 1\n")).unwrap();
     assert_eq!(store.directory(), None);
 }

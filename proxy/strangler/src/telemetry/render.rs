@@ -32,6 +32,7 @@ pub(super) fn render(telemetry: &Telemetry, shards: &[Arc<Shard>], running: &Run
     }
     accounts(&mut out, shards);
     stopped(&mut out, telemetry);
+    retreats(&mut out, telemetry, running);
     near_misses(&mut out, shards, running);
     configuration(&mut out, running, stale);
     line!(
@@ -41,6 +42,23 @@ pub(super) fn render(telemetry: &Telemetry, shards: &[Arc<Shard>], running: &Run
         telemetry.access_log.dropped()
     );
     out
+}
+
+fn retreats(out: &mut String, telemetry: &Telemetry, running: &Running) {
+    line!(
+        out,
+        "# HELP strangler_retreats_total Retreats by cause; blocked: called for, but reads would have been stale.\n\
+         # TYPE strangler_retreats_total counter"
+    );
+    for ((slice, cause), count) in telemetry.retreats() {
+        line!(out, "strangler_retreats_total{{slice=\"{}\",cause=\"{cause}\"}} {count}", escape(&slice));
+    }
+    let unreadable = u8::from(running.latches.everywhere().is_some());
+    line!(
+        out,
+        "# HELP strangler_retreats_unreadable Whether the file of retreats could not be read: every slice is held.\n\
+         # TYPE strangler_retreats_unreadable gauge\nstrangler_retreats_unreadable {unreadable}"
+    );
 }
 
 fn requests(out: &mut String, shards: &[Arc<Shard>]) {
@@ -172,11 +190,13 @@ fn near_misses(out: &mut String, shards: &[Arc<Shard>], running: &Running) {
 fn configuration(out: &mut String, running: &Running, stale: bool) {
     line!(
         out,
-        "# HELP strangler_phase The phase a slice is in: 1 for the one that holds.\n# TYPE strangler_phase gauge"
+        "# HELP strangler_phase The phase in effect of a slice, retreats included: 1 for the one that holds.\n# TYPE strangler_phase gauge"
     );
-    for slice in &running.snapshot.slices {
+    for (index, slice) in running.snapshot.slices.iter().enumerate() {
+        let latched = running.retreats.get(index).copied().flatten();
+        let effective = latched.map_or(slice.phase, |latched| latched.min(slice.phase));
         for phase in Phase::ALL {
-            let holds = u8::from(slice.phase == *phase);
+            let holds = u8::from(effective == *phase);
             line!(out, "strangler_phase{{slice=\"{}\",phase=\"{phase}\"}} {holds}", escape(&slice.name));
         }
     }

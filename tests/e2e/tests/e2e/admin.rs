@@ -57,7 +57,8 @@ fn every_path_answers_what_it_promises() {
         assert!(answer.text().contains(part), "{path}: {}", answer.text());
     }
     for path in ["/api/slices/products/retreat", "/api/slices/products/resume"] {
-        assert_eq!(post(proxy.admin, path, b"{}").status, 501, "{path}");
+        assert_eq!(post(proxy.admin, path, b"{}").status, 200, "{path}");
+        assert_eq!(post(proxy.admin, path, b"[1]").status, 400, "{path}");
     }
 }
 
@@ -68,6 +69,8 @@ fn methods_that_do_not_fit_are_refused_with_those_that_do() {
     for (method, path, allow) in [
         ("GET", "/api/reload", "POST"),
         ("GET", "/api/slices/products/evidence/restart", "POST"),
+        ("GET", "/api/slices/products/retreat", "POST"),
+        ("GET", "/api/slices/products/resume", "POST"),
         ("POST", "/api/report", "GET, HEAD"),
         ("DELETE", "/api/reload", "POST"),
         ("POST", "/api/status", "GET, HEAD"),

@@ -28,6 +28,7 @@ mod reload;
 mod replay;
 mod report;
 mod resources;
+mod retreat;
 mod shadow;
 mod shutdown;
 mod start;

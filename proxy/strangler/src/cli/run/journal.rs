@@ -1,4 +1,4 @@
-//! What happens when the configuration changed or was refused: log, metric, history, last good.
+//! What happens when the configuration changed or was refused, or a slice retreated: log, metric, history, last good.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use strangler_core::snapshot::AccessLog;
 use super::log::Log;
 use crate::live::reload::Event;
 use crate::live::report::{DiagnosticReport, ReloadReport, Trigger, now};
+use crate::live::retreat::{LatchChange, LatchEvent};
 use crate::store::{Entry, Evidence, LastGood, Store};
 use crate::telemetry::Telemetry;
 
@@ -42,6 +43,19 @@ impl Journal {
                 self.keep(sources);
                 self.append(report, *trigger);
             }
+            Event::Latch(event) => self.latch(event),
+            Event::RetreatsUnreadable { error, generation } => {
+                let sentence =
+                    "retreats cannot be read: every slice is held at shadow or below until it is resumed";
+                tracing::error!(error, "{sentence}");
+                let changes = vec![sentence.to_owned()];
+                let why = Some(error.clone());
+                self.write(&Entry {
+                    why,
+                    changes,
+                    ..Entry::new("retreats-unreadable", Trigger::Start, *generation)
+                });
+            }
             Event::Rejected { trigger, report } => {
                 self.telemetry.config_stale.store(true, Ordering::Relaxed);
                 log_rejected(*trigger, report);
@@ -64,6 +78,34 @@ impl Journal {
         }
     }
 
+    fn latch(&self, event: &LatchEvent) {
+        let LatchEvent { what, source, generation, hash, slice, latch, lifted_by, figures, sentence } = event;
+        match what {
+            LatchChange::Retreated => {
+                self.telemetry.retreated(slice, latch.cause.as_str());
+                tracing::warn!(slice, who = latch.who, cause = latch.cause.as_str(), "{sentence}");
+            }
+            LatchChange::Resumed | LatchChange::Absorbed => {
+                let who = lifted_by.as_ref().map(|(who, _)| who.as_str()).unwrap_or_default();
+                tracing::info!(slice, who, "{sentence}");
+            }
+        }
+        let (who, why) = match (what, lifted_by) {
+            (LatchChange::Retreated, _) => (Some(latch.who.clone()), Some(latch.reason.clone())),
+            (_, Some((who, why))) => (Some(who.clone()), why.clone()),
+            (_, None) => (None, None),
+        };
+        self.write(&Entry {
+            hash: Some(hash.clone()),
+            slice: Some(slice.clone()),
+            who,
+            why,
+            figures: figures.clone(),
+            changes: vec![sentence.clone()],
+            ..Entry::new(what.as_str(), *source, *generation)
+        });
+    }
+
     fn move_access_log(&self, setting: &AccessLog) {
         if let Err(error) = self.telemetry.access_log.configure(setting) {
             tracing::error!(%error, "the access log stays where it is");
@@ -78,7 +120,11 @@ impl Journal {
     }
 
     fn append(&self, report: &ReloadReport, trigger: Trigger) {
-        if let Err(error) = self.store.append(&Entry::of(report, trigger)) {
+        self.write(&Entry::of(report, trigger));
+    }
+
+    fn write(&self, entry: &Entry) {
+        if let Err(error) = self.store.append(entry) {
             tracing::error!(%error, "the history was not written");
         }
     }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strangler_core::config::Sources;
+use strangler_core::retreat::Latches;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::journal::Journal;
 use super::log::Log;
+use super::retreats;
 use super::start::Start;
 use super::{Exit, Failure, Output};
 use crate::admin::{self, Readiness};
@@ -19,6 +21,7 @@ use crate::live::reload::{ConfigurationState, Event, ReloadTask, Reloader, Start
 use crate::live::report::{
     ConfigurationReport, DiagnosticReport, RejectedReport, ReloadReport, Trigger, now,
 };
+use crate::live::retreat::Keep;
 use crate::live::source::Source;
 use crate::live::watch::Watcher;
 use crate::live::{Live, Running};
@@ -80,12 +83,15 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     let admin_address =
         admin_listener.local_addr().map_err(|error| cannot_listen("admin", &[settings.admin], &error))?;
     let Start { compiled, sources, store, data_dir_overridden, rejected } = start;
-    let live = Live::new(Running::first(Arc::clone(&compiled.snapshot)));
+    let store = Arc::new(store);
+    let keep = keep(&store);
+    let first = Running::first(Arc::clone(&compiled.snapshot));
+    let (first, restored) = retreats::restore(&store, &keep, &first);
+    let live = Live::new(first);
     let telemetry = Telemetry::new();
     let evidence =
         Evidence::start(store.directory(), Arc::clone(&compiled.snapshot), Arc::clone(&telemetry.feed))
             .map_err(|error| Failure::new(Exit::Invalid, format!("evidence cannot be kept: {error}")))?;
-    let store = Arc::new(store);
     let base = std::path::absolute(source.base()).unwrap_or_else(|_| PathBuf::from("/"));
     let journal = Arc::new(Journal {
         store: Arc::clone(&store),
@@ -97,6 +103,7 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     let configuration = ConfigurationState::new(first_report(&compiled, &sources, rejected));
     // Kept before it serves: whatever happens next, a restart compares its writers with these.
     journal.note(&first_event(&live, sources, &configuration.report()));
+    restored.iter().for_each(|event| journal.note(event));
     refuse_shared(&settings.listen).map_err(|error| cannot_listen("listen", &settings.listen, &error))?;
     let shadows = Shadows::start(&live, &telemetry, evidence.sink())
         .map_err(|error| Failure::new(Exit::Failed, format!("no thread for copies: {error}")))?;
@@ -109,7 +116,7 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
         return Err(Failure::new(Exit::Invalid, format!("the access log cannot be written: {error}")));
     }
 
-    let started = Started { server: settings, data_dir_overridden };
+    let started = Started { keep, server: settings, data_dir_overridden };
     let (task, reloader) = ReloadTask::new(
         source.clone(),
         Arc::clone(&live),
@@ -139,6 +146,12 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     tokio::spawn(watcher.run());
     let process = Process { live, telemetry, store, evidence, readiness, reloader };
     process.until_ended(server, shadows, &mut signals).await
+}
+
+/// Keeps retreats in a store.
+fn keep(store: &Arc<Store>) -> Keep {
+    let store = Arc::clone(store);
+    Arc::new(move |latches: &Latches| store.keep_retreats(latches).map_err(|error| error.to_string()))
 }
 
 fn first_report(

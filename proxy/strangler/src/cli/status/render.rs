@@ -9,6 +9,7 @@ use crate::admin::status::{
 use crate::cli::output::{Output, plural};
 use crate::cli::report::page::Page;
 use crate::live::report::ConfigurationReport;
+use crate::live::retreat::LatchReport;
 
 /// Columns of a page.
 const WIDTH: usize = 80;
@@ -19,6 +20,7 @@ const NAME_MAX: usize = 20;
 pub(super) fn status(report: &StatusReport, output: &Output) -> String {
     let mut text = format!("{}\n\n", output.bold(&report.sentence));
     slices(&mut text, &report.slices, &report.unmatched, output);
+    retreats(&mut text, report, output);
     evidence(&mut text, &report.slices, output);
     copying_stopped(&mut text, &report.copying_stopped, output);
     configuration(&mut text, &report.configuration, output);
@@ -42,7 +44,7 @@ pub(super) fn slice(report: &SliceDetailReport, output: &Output) -> String {
     let mut text = format!("{}\n\n", output.bold(&slice_sentence(slice)));
     let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "not said".to_owned());
     let rows = [
-        ("phase", slice.phase.clone()),
+        ("phase", phase(slice)),
         ("writer", slice.writer.clone()),
         ("sync", optional(&slice.sync)),
         ("upstream", slice.upstream.clone()),
@@ -55,6 +57,12 @@ pub(super) fn slice(report: &SliceDetailReport, output: &Output) -> String {
     for (name, value) in rows {
         let _infallible = writeln!(text, "  {name:<12}{value}");
     }
+    if let Some(latch) = &slice.retreat {
+        let mut page = Page::new(WIDTH);
+        page.words("  retreat     ", &held_sentence(slice, latch));
+        page.words("              ", &format!("back: strangler resume {}", slice.name));
+        text.push_str(&page.into_text());
+    }
     let _infallible = writeln!(text, "\n{}", output.bold(&plural(routes.len(), "route")));
     for route in routes {
         let effect = route.effect.as_ref().map(|effect| format!("  effect {effect}")).unwrap_or_default();
@@ -66,6 +74,14 @@ pub(super) fn slice(report: &SliceDetailReport, output: &Output) -> String {
         let _infallible = writeln!(text, "  except {pattern}");
     }
     text
+}
+
+fn phase(slice: &SliceReport) -> String {
+    if slice.effective_phase == slice.phase {
+        slice.phase.clone()
+    } else {
+        format!("{} (the file says {})", slice.effective_phase, slice.phase)
+    }
 }
 
 fn slice_sentence(slice: &SliceReport) -> String {
@@ -114,6 +130,37 @@ fn slices(text: &mut String, slices: &[SliceReport], unmatched: &UnmatchedReport
         let line = format!("overdue since {date}: {} ({})", cut(&slice.name), slice.place);
         let _infallible = writeln!(text, "{}", output.alarming(&line));
     }
+}
+
+/// What is held below its file's phase, by whom and why, and the way back.
+fn retreats(text: &mut String, report: &StatusReport, output: &Output) {
+    let held: Vec<_> =
+        report.slices.iter().filter_map(|slice| slice.retreat.as_ref().map(|latch| (slice, latch))).collect();
+    if held.is_empty() && report.retreats_unreadable.is_none() {
+        return;
+    }
+    let _infallible = writeln!(text, "\n{}", output.bold("RETREATS"));
+    let mut page = Page::new(WIDTH);
+    if let Some(latch) = &report.retreats_unreadable {
+        page.words("  ", &format!("The file of retreats could not be read: {}", latch.reason));
+    }
+    for (slice, latch) in held {
+        page.words("  ", &held_sentence(slice, latch));
+        page.words("    ", &format!("back: strangler resume {}", slice.name));
+    }
+    text.push_str(&page.into_text());
+}
+
+fn held_sentence(slice: &SliceReport, latch: &LatchReport) -> String {
+    format!(
+        "{}: {} instead of {} since {}, by {}: {}",
+        slice.name,
+        slice.effective_phase,
+        slice.phase,
+        short(&latch.since),
+        latch.who,
+        latch.reason
+    )
 }
 
 fn copying_stopped(text: &mut String, stopped: &[StoppedReport], output: &Output) {
@@ -235,6 +282,7 @@ mod tests {
             place: "config/strangler.toml:12".to_owned(),
             route_count: 2,
             traffic: TrafficReport { extracted, extracted_errors: errors, ..TrafficReport::default() },
+            retreat: None,
             evidence: None,
         }
     }
@@ -278,6 +326,7 @@ mod tests {
             },
             unmatched: UnmatchedReport { policy: "legacy".to_owned(), traffic: TrafficReport::default() },
             slices: vec![slice_report("a-slice-with-a-very-long-name", 1_234_567, 12)],
+            retreats_unreadable: None,
             copying_stopped: vec![StoppedReport {
                 slice: "payments".to_owned(),
                 route: "POST /payments".to_owned(),

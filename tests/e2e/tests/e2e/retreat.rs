@@ -1,0 +1,341 @@
+//! Retreats: in force on the next request, held through everything but `resume`, told to whoever asks.
+
+use std::fs;
+use std::process::Output;
+use std::thread;
+
+use crate::reload::{Site, wait_owner};
+use crate::support::client::{Client, get, post, send};
+use crate::support::proxy::{House, Proxy, SERVER, printed};
+use crate::support::wait_for;
+
+const RETREAT: [&str; 4] = ["retreat", "products", "--reason", "prices are wrong"];
+
+fn moved() -> (Site, House, Proxy) {
+    let site = Site::new();
+    let house = House::new(&site.configuration("extracted"));
+    let proxy = house.serve();
+    assert_eq!(owner(&proxy), "products");
+    (site, house, proxy)
+}
+
+fn owner(proxy: &Proxy) -> String {
+    get(proxy.public, "/products/1").origin().to_owned()
+}
+
+#[track_caller]
+fn passes(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", printed(output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn ends_with(output: &Output, code: i32, wanted: &[&str]) {
+    let text = printed(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for wanted in wanted {
+        assert!(text.contains(wanted), "`{wanted}` is missing in:\n{text}");
+    }
+}
+
+fn slice(proxy: &Proxy, name: &str) -> serde_json::Value {
+    proxy.admin_get(&format!("/api/slices/{name}")).json()
+}
+
+fn events(proxy: &Proxy, slice: &str) -> Vec<String> {
+    let history: serde_json::Value = proxy.admin_get(&format!("/api/history?slice={slice}")).json();
+    let entries = history["history"].as_array().unwrap();
+    entries.iter().map(|entry| entry["event"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_retreat_is_in_force_on_the_next_request_and_until_it_is_lifted() {
+    let (_site, _house, proxy) = moved();
+    let told = passes(&proxy.ask(&RETREAT));
+    assert_eq!(owner(&proxy), "legacy");
+    assert!(told.contains("retreated from extracted to shadow"), "{told}");
+    assert!(told.contains("0 requests are still in flight at http:"), "{told}");
+    assert!(told.contains("strangler resume products"), "{told}");
+    let status = slice(&proxy, "products");
+    assert_eq!(status["phase"], "extracted");
+    assert_eq!(status["effective_phase"], "shadow");
+    assert_eq!(status["retreat"]["to"], "shadow");
+    assert_eq!(status["retreat"]["cause"], "manual");
+    assert_eq!(status["retreat"]["reason"], "prices are wrong");
+    let metrics = proxy.admin_get("/metrics").text();
+    for line in [
+        "strangler_phase{slice=\"products\",phase=\"shadow\"} 1",
+        "strangler_phase{slice=\"products\",phase=\"extracted\"} 0",
+        "strangler_retreats_total{slice=\"products\",cause=\"manual\"} 1",
+        "strangler_retreats_unreadable 0",
+    ] {
+        assert!(metrics.lines().any(|known| known == line), "{line} is missing in:\n{metrics}");
+    }
+    let shown = passes(&proxy.ask(&["status"]));
+    assert!(shown.starts_with("Slice products has retreated to shadow"), "{shown}");
+    assert!(shown.contains("back: strangler resume products"), "{shown}");
+    let explained = passes(&proxy.ask(&["explain", "GET", "/products/1"]));
+    assert!(explained.contains("retreat"), "{explained}");
+    let told = passes(&proxy.ask(&["resume", "products", "--reason", "fixed"]));
+    assert_eq!(told, "Slice products goes on: shadow → extracted, as the file says.\n");
+    assert_eq!(owner(&proxy), "products");
+    assert_eq!(slice(&proxy, "products")["retreat"], serde_json::Value::Null);
+    assert_eq!(events(&proxy, "products"), ["retreated", "resumed"]);
+    let history = passes(&proxy.ask(&["history", "--slice", "products"]));
+    for wanted in ["retreated from extracted to shadow", "by  ", "why prices are wrong", "why fixed"] {
+        assert!(history.contains(wanted), "{wanted} is missing in:\n{history}");
+    }
+    assert!(history.lines().all(|line| line.chars().count() <= 80), "{history}");
+    assert_eq!(proxy.generation(), 1, "a retreat is no other configuration");
+}
+
+#[test]
+fn a_retreat_survives_a_crash_edits_and_the_absence_of_its_slice() {
+    let (site, house, proxy) = moved();
+    passes(&proxy.ask(&RETREAT));
+    proxy.crash();
+    let proxy = house.serve();
+    assert_eq!(owner(&proxy), "legacy", "after a crash");
+    proxy.signal("HUP");
+    passes(&proxy.ask(&["reload"]));
+    assert_eq!(owner(&proxy), "legacy", "after a reload of the same file");
+    let text = house.read();
+    house.edit("[slices.products]\n", "[slices.products]\nteam = \"shop\"\n");
+    proxy.wait_generation(2);
+    assert_eq!(owner(&proxy), "legacy", "after an edit");
+    let without = text.split("\n[slices.products]").next().unwrap().to_owned();
+    house.write(&without);
+    proxy.wait_generation(3);
+    assert_eq!(owner(&proxy), "legacy");
+    proxy.crash();
+    let proxy = house.serve();
+    house.write(&site.configuration("extracted"));
+    proxy.wait_generation(2);
+    assert_eq!(owner(&proxy), "legacy", "added again after a restart without it");
+    passes(&proxy.ask(&["resume", "products"]));
+    assert_eq!(owner(&proxy), "products");
+    proxy.crash();
+    assert_eq!(owner(&house.serve()), "products", "what was lifted stays lifted");
+}
+
+#[test]
+fn a_file_that_comes_down_as_far_ends_the_retreat() {
+    let (site, house, proxy) = moved();
+    passes(&proxy.ask(&RETREAT));
+    house.write(&site.configuration("shadow"));
+    wait_for("the retreat to be absorbed", || {
+        (events(&proxy, "products").last()? == "absorbed").then_some(())
+    });
+    assert_eq!(slice(&proxy, "products")["retreat"], serde_json::Value::Null);
+    house.write(&site.configuration("extracted"));
+    wait_owner(&proxy, "products");
+    passes(&proxy.ask(&RETREAT));
+    proxy.crash();
+    house.write(&site.configuration("legacy"));
+    let proxy = house.serve();
+    assert_eq!(slice(&proxy, "products")["retreat"], serde_json::Value::Null, "edited while nothing ran");
+    house.write(&site.configuration("extracted"));
+    wait_owner(&proxy, "products");
+}
+
+#[test]
+fn a_promotion_above_a_retreat_says_that_it_has_no_effect() {
+    let (site, house, proxy) = moved();
+    house.write(&site.configuration("legacy"));
+    proxy.wait_generation(2);
+    house.write(&site.configuration("extracted"));
+    proxy.wait_generation(3);
+    passes(&proxy.ask(&RETREAT));
+    let retired = site.configuration("retired").replace("writer = \"legacy\"", "writer = \"extracted\"");
+    house.write(&retired);
+    let said = proxy.ask(&["reload"]);
+    proxy.wait_generation(4);
+    let told = format!("{}{}", printed(&said), passes(&proxy.ask(&["history"])));
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("phase retired has no effect until `strangler resume products`"), "{told}");
+    assert_eq!(slice(&proxy, "products")["effective_phase"], "shadow");
+}
+
+/// A slice whose data has moved, and does not come back to legacy.
+fn one_way(site: &Site) -> String {
+    site.configuration("extracted")
+        .replace("writer = \"legacy\"", "writer = \"extracted\"")
+        .replace("sync = \"stateless\"", "sync = \"to-extracted\"")
+}
+
+#[test]
+fn a_retreat_to_stale_reads_is_refused_unless_somebody_accepts_them() {
+    let site = Site::new();
+    let house = House::new(&one_way(&site));
+    let proxy = house.serve();
+    let refused = proxy.ask(&RETREAT);
+    ends_with(&refused, 1, &["legacy", "does not reach", "--accept-stale"]);
+    let answer =
+        post(proxy.admin, "/api/slices/products/retreat", b"{\"to\": \"legacy\", \"reason\": \"x\"}");
+    assert_eq!(answer.status, 409);
+    assert_eq!(owner(&proxy), "products");
+    assert_eq!(events(&proxy, "products"), [""; 0], "nothing happened");
+    let body = b"{\"to\": \"legacy\", \"reason\": \"x\", \"accept_stale\": true}";
+    assert_eq!(post(proxy.admin, "/api/slices/products/retreat", body).status, 200);
+    assert_eq!(owner(&proxy), "legacy");
+    assert_eq!(post(proxy.public, "/products/1", b"x").origin(), "products", "writes stay with the writer");
+}
+
+#[test]
+fn everything_retreats_that_can() {
+    let site = Site::new();
+    let (legacy, service) = (site.legacy.url(), site.products.url());
+    let slice = |name: &str, rest: &str| {
+        format!("[slices.{name}]\nupstream = \"{service}\"\nroutes = [\"/{name}\"]\n{rest}\n")
+    };
+    let text = [
+        format!("version = 1\nlegacy = \"{legacy}\"\n{SERVER}\n"),
+        slice("a", "phase = \"extracted\"\nsync = \"stateless\""),
+        slice("b", "phase = \"extracted\"\nsync = \"shared\""),
+        slice("c", "phase = \"legacy\""),
+        slice("d", "phase = \"extracted\"\nwriter = \"extracted\""),
+    ];
+    let house = House::new(&text.concat());
+    let proxy = house.serve();
+    let refused = proxy.ask(&["retreat", "--all", "--to", "legacy", "--reason", "all is lost"]);
+    ends_with(&refused, 1, &["Slice a retreated", "Slice b retreated", "Slice c is in phase legacy already"]);
+    ends_with(&refused, 1, &["REFUSED", "reads of slice `d`"]);
+    for (path, wanted) in [("/a", "legacy"), ("/b", "legacy"), ("/c", "legacy"), ("/d", "products")] {
+        assert_eq!(get(proxy.public, path).origin(), wanted, "{path}");
+    }
+    let again = ["retreat", "--all", "--reason", "all is lost", "--accept-stale", "--json"];
+    let report: serde_json::Value = serde_json::from_str(&passes(&proxy.ask(&again))).unwrap();
+    let names = |list: &str| -> Vec<String> {
+        let list = report[list].as_array().unwrap();
+        list.iter().map(|one| one["slice"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("retreated"), ["d"]);
+    assert_eq!(names("already"), ["a", "b", "c"]);
+}
+
+#[test]
+fn what_is_no_retreat_is_not_done() {
+    let (_site, _house, proxy) = moved();
+    for (arguments, code, wanted) in [
+        (vec!["retreat", "product", "--reason", "x"], 2, "did you mean `products`?"),
+        (vec!["retreat", "products"], 2, "--reason"),
+        (vec!["retreat", "products", "--reason", " "], 2, "--reason is empty"),
+        (vec!["retreat", "--reason", "x"], 2, "SLICE"),
+        (vec!["retreat", "products", "--to", "retired", "--reason", "x"], 1, "a step forward"),
+        (vec!["retreat", "products", "--to", "nowhere", "--reason", "x"], 2, "no phase"),
+        (vec!["retreat", "products", "--to", "extracted", "--reason", "x"], 0, "already"),
+        (vec!["resume", "products"], 0, "has not retreated"),
+        (vec!["resume", "product"], 2, "did you mean `products`?"),
+    ] {
+        ends_with(&proxy.ask(&arguments), code, &[wanted]);
+    }
+    assert_eq!(owner(&proxy), "products");
+    assert_eq!(events(&proxy, "products"), [""; 0]);
+    let page = "http://evil.example";
+    for path in ["/api/slices/products/retreat", "/api/slices/products/resume"] {
+        assert_eq!(proxy.admin_get(path).status, 405, "{path}");
+        let answer = send(proxy.admin, "POST", path, &[("origin", page)]);
+        assert_eq!(answer.status, 403, "{path}");
+    }
+    assert_eq!(post(proxy.admin, "/api/slices/none/retreat", b"").status, 404);
+    assert_eq!(post(proxy.admin, "/api/slices/products/retreat", b"{\"why\": 1}").status, 400);
+}
+
+#[test]
+fn retreats_that_cannot_be_read_hold_every_slice() {
+    let (site, house, proxy) = moved();
+    passes(&proxy.ask(&RETREAT));
+    passes(&proxy.ask(&["resume", "products"]));
+    proxy.crash();
+    for damage in ["", "{", "null", "\u{0}\u{0}\u{0}\u{0}"] {
+        fs::write(house.data_dir().join("retreats.json"), damage).unwrap();
+        let proxy = house.serve();
+        assert_eq!(owner(&proxy), "legacy", "{damage:?}");
+        assert_eq!(slice(&proxy, "products")["effective_phase"], "shadow");
+        assert_eq!(slice(&proxy, "products")["retreat"]["cause"], "unreadable");
+        assert_eq!(proxy.metric("strangler_retreats_unreadable"), Some(1.0));
+        assert!(proxy.log().contains("retreats cannot be read"), "{}", proxy.log());
+        let shown = passes(&proxy.ask(&["status"]));
+        assert!(shown.starts_with("Retreats could not be read"), "{shown}");
+        let kept = fs::read_to_string(house.data_dir().join("retreats.damaged.json")).unwrap();
+        assert_eq!(kept, damage);
+        proxy.crash();
+        let proxy = house.serve();
+        assert_eq!(owner(&proxy), "legacy", "and after another start");
+        // What is added meanwhile is held as well: nobody knows whether it had retreated.
+        let more = site.configuration("extracted").replace("products", "others");
+        let more = more.split("\n[slices.").nth(1).unwrap().to_owned();
+        house.write(&format!("{}\n[slices.{more}", site.configuration("extracted")));
+        proxy.wait_generation(2);
+        assert_eq!(slice(&proxy, "others")["effective_phase"], "shadow");
+        passes(&proxy.ask(&["resume", "products"]));
+        assert_eq!(owner(&proxy), "products");
+        assert_eq!(proxy.metric("strangler_retreats_unreadable"), Some(1.0), "one is still held");
+        passes(&proxy.ask(&["resume", "others"]));
+        assert_eq!(proxy.metric("strangler_retreats_unreadable"), Some(0.0));
+        proxy.crash();
+        assert_eq!(owner(&house.serve()), "products");
+        house.write(&site.configuration("extracted"));
+    }
+}
+
+#[test]
+fn without_a_data_directory_a_retreat_lasts_as_long_as_the_process() {
+    let site = Site::new();
+    let text = site.configuration("extracted").replace("workers = 2", "workers = 2\ndata_dir = \"memory\"");
+    let house = House::new(&text);
+    let proxy = house.serve();
+    passes(&proxy.ask(&RETREAT));
+    house.edit("[slices.products]\n", "[slices.products]\nteam = \"shop\"\n");
+    proxy.wait_generation(2);
+    assert_eq!(owner(&proxy), "legacy");
+    assert_eq!(events(&proxy, "products").first().map(String::as_str), Some("retreated"));
+    proxy.crash();
+    assert_eq!(owner(&house.serve()), "products");
+}
+
+#[test]
+fn a_retreat_that_cannot_be_written_is_in_force_and_says_so() {
+    let (_site, house, proxy) = moved();
+    // A directory cannot be replaced by a file, whoever asks.
+    fs::create_dir_all(house.data_dir().join("retreats.json/full")).unwrap();
+    let told = proxy.ask(&RETREAT);
+    ends_with(&told, 1, &["retreated from extracted to shadow", "NOT on disk"]);
+    assert_eq!(owner(&proxy), "legacy");
+    ends_with(&proxy.ask(&["resume", "products"]), 1, &["stays where it is"]);
+    assert_eq!(owner(&proxy), "legacy", "what cannot be lifted on disk holds");
+}
+
+#[test]
+fn whatever_was_confirmed_before_a_crash_is_in_force_after_it() {
+    let site = Site::new();
+    let house = House::new(&site.configuration("extracted"));
+    let mut before = "products".to_owned();
+    let mut confirmed = 0;
+    for round in 0..16_usize {
+        let proxy = house.serve();
+        assert_ne!(slice(&proxy, "products")["retreat"]["cause"], "unreadable", "round {round}");
+        let (path, after) = match before.as_str() {
+            "products" => ("/api/slices/products/retreat", "legacy"),
+            _ => ("/api/slices/products/resume", "products"),
+        };
+        let admin = proxy.admin;
+        let asking = thread::spawn(move || Client::new(admin).post(path, b"{\"reason\": \"r\"}").ok());
+        // Questions take a moment each: the crash comes at another stage in every round.
+        for _ in 0..round % 8 {
+            proxy.admin_get("/healthz");
+        }
+        proxy.crash();
+        let answered = asking.join().unwrap().is_some_and(|answer| answer.status == 200);
+        confirmed += usize::from(answered);
+        let proxy = house.serve();
+        let now = owner(&proxy);
+        if answered {
+            assert_eq!(now, after, "round {round}: confirmed and lost");
+        } else {
+            assert!(now == before || now == after, "round {round}: {now}");
+        }
+        before = now;
+    }
+    println!("{confirmed} of 16 were confirmed before the crash");
+}
