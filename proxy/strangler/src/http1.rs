@@ -12,6 +12,7 @@ pub(crate) mod fields;
 pub(crate) mod fuzzing;
 pub(crate) mod head;
 pub(crate) mod known;
+pub(crate) mod pipe;
 pub(crate) mod relay;
 pub(crate) mod wire;
 

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::deadline::Deadline;
+use crate::http1::pipe::Pipes;
 use crate::http1::wire::READ_BYTES;
 use crate::http1::{Buffers, RequestHead, ResponseHead, Wire};
 use crate::live::{Live, Reader, Running};
 use crate::shadow::{Entry, Lane};
-use crate::telemetry::{Recorder, Telemetry};
+use crate::telemetry::{Limit, Recorder, Telemetry};
 use crate::upstream::connect::Resolver;
 use crate::upstream::pool::Pool;
 
@@ -66,6 +67,8 @@ impl Local {
         wanted: Arc<Notify>,
     ) -> Local {
         let recorder = Rc::new(telemetry.recorder());
+        let counting = Rc::clone(&recorder);
+        let short_of_pipes = move || counting.limit(Limit::Pipes);
         Local {
             reader: RefCell::new(live.reader()),
             pinned: RefCell::new(Rc::new(live.pin())),
@@ -76,7 +79,7 @@ impl Local {
             recorder,
             draining: Cell::new(false),
             via: format!("1.1 {name}").into(),
-            buffers: Rc::default(),
+            buffers: Rc::new(Buffers::with_pipes(Pipes::new(short_of_pipes))),
             scratch: RefCell::new(vec![0; READ_BYTES].into()),
             requests: RefCell::default(),
             responses: RefCell::default(),

@@ -13,7 +13,7 @@ use super::record::Record;
 use super::tap::Tap;
 use super::upload::{Progress, Upload, UploadFault};
 use crate::http1::Incoming;
-use crate::http1::relay::{self, MoveFault, Moved, Outgoing};
+use crate::http1::relay::{self, MoveFault, Moved, Onlooker, Outgoing, Passing, Sight};
 use crate::shadow::PrimaryEnd;
 use crate::upstream::connection::Connection;
 
@@ -98,15 +98,10 @@ impl Relay {
             };
             let moved = match &mut self.lease {
                 Some(lease) => {
-                    let bytes = &mut self.bytes;
-                    let mut seen = |data: &[u8]| {
-                        *bytes = bytes.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-                        tap.answering(data);
-                        true
-                    };
+                    let mut answering = Answering { bytes: &mut self.bytes, tap };
                     let source = (&mut lease.connection.wire, &mut self.body);
                     let sink = (&mut session.wire, self.outgoing);
-                    match relay::advance(cx, source, sink, &mut scratch, &mut seen) {
+                    match relay::advance(cx, source, sink, &mut scratch, &mut answering) {
                         Ok(moved) => moved,
                         Err(MoveFault::Sink | MoveFault::Refused) => return Poll::Ready(Relayed::ClientGone),
                         Err(MoveFault::Ended | MoveFault::Framing(_)) => {
@@ -201,6 +196,26 @@ impl Relay {
                 now + self.idle
             }
         }
+    }
+}
+
+/// Who looks on while an answer passes.
+struct Answering<'a> {
+    bytes: &'a mut u64,
+    tap: &'a mut Tap,
+}
+
+impl Onlooker for Answering<'_> {
+    fn sight(&self) -> Sight {
+        self.tap.sight()
+    }
+
+    fn see(&mut self, piece: Passing<'_>) -> bool {
+        *self.bytes = self.bytes.saturating_add(piece.len());
+        if let Passing::Bytes(data) = piece {
+            self.tap.answering(data);
+        }
+        true
     }
 }
 

@@ -7,6 +7,7 @@ use strangler_core::routing::Decision;
 
 use super::error::{ForwardError, Side};
 use super::local::Pin;
+use crate::http1::relay::Sight;
 use crate::http1::{RequestHead, ResponseHead};
 use crate::shadow::{Lane, PrimaryEnd, ShadowId, Ticket};
 
@@ -31,6 +32,14 @@ impl Tap {
         ticket.request_head(head.method.as_str(), &head.target, lines);
         if body == HasBody::No {
             ticket.request_end();
+        }
+    }
+
+    /// What it wants to see of a body.
+    pub(crate) fn sight(&self) -> Sight {
+        match &self.ticket {
+            Some(ticket) if ticket.is_open() => Sight::Bytes,
+            _ => Sight::Count,
         }
     }
 

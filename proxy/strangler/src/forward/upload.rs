@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::pace::Pace;
 use super::tap::Tap;
 use crate::http1::chunked::{ChunkedFault, TrailerLimits};
-use crate::http1::relay::{self, MoveFault, Moved, Outgoing};
+use crate::http1::relay::{self, MoveFault, Moved, Onlooker, Outgoing, Passing, Sight};
 use crate::http1::{Framing, Incoming, Wire};
 
 /// How long an upstream may leave `Expect: 100-continue` unanswered before the body is sent anyway
@@ -173,16 +173,10 @@ impl Upload {
             Gate::Abandoned => return Ok(Progress::Cut),
             Gate::Held { until } => return Ok(Progress::Waiting(Some(until))),
         }
-        let limit = self.limits.bytes;
-        let received = &mut self.received;
-        let before = *received;
-        let mut seen = |data: &[u8]| {
-            *received = received.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-            tap.uploading(data);
-            limit.is_none_or(|limit| *received <= limit)
-        };
+        let before = self.received;
+        let mut uploading = Uploading { limit: self.limits.bytes, received: &mut self.received, tap };
         let outcome =
-            relay::advance(cx, (client, &mut self.body), (upstream, self.outgoing), scratch, &mut seen);
+            relay::advance(cx, (client, &mut self.body), (upstream, self.outgoing), scratch, &mut uploading);
         let came = self.received - before;
         if came > 0 {
             let now = Instant::now();
@@ -207,5 +201,26 @@ impl Upload {
             Err(MoveFault::Framing(ChunkedFault::Malformed)) => Err(UploadFault::Malformed),
             Err(MoveFault::Framing(ChunkedFault::TrailersTooLarge)) => Err(UploadFault::TrailersTooLarge),
         }
+    }
+}
+
+/// Who looks on while a client's body passes.
+struct Uploading<'a> {
+    limit: Option<u64>,
+    received: &'a mut u64,
+    tap: &'a mut Tap,
+}
+
+impl Onlooker for Uploading<'_> {
+    fn sight(&self) -> Sight {
+        self.tap.sight()
+    }
+
+    fn see(&mut self, piece: Passing<'_>) -> bool {
+        *self.received = self.received.saturating_add(piece.len());
+        if let Passing::Bytes(data) = piece {
+            self.tap.uploading(data);
+        }
+        self.limit.is_none_or(|limit| *self.received <= limit)
     }
 }

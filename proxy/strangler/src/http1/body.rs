@@ -85,6 +85,25 @@ impl Incoming {
         }
     }
 
+    /// How many bytes may be passed on without a look at them; `None` where their framing must be read.
+    pub(crate) fn unseen(&self) -> Option<u64> {
+        match self {
+            Incoming::Length(left) => Some(*left),
+            Incoming::UntilClose => Some(u64::MAX),
+            Incoming::Done | Incoming::Chunked(_) => None,
+        }
+    }
+
+    /// So many bytes were passed on without a look at them.
+    pub(crate) fn passed(&mut self, count: u64) {
+        if let Incoming::Length(left) = self {
+            *left = left.saturating_sub(count);
+            if *left == 0 {
+                *self = Incoming::Done;
+            }
+        }
+    }
+
     /// Ends a chunked body that has come to its last chunk, and gives its trailers.
     ///
     /// # Errors

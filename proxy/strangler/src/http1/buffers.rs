@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 
+use super::pipe::Pipes;
+
 /// What is longer counts as large.
 const SMALL_BYTES: usize = 16 * 1024;
 
@@ -15,14 +17,20 @@ const LARGE: usize = 8;
 /// What is longer is not kept.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Empty buffers of one data thread: at most eight MiB.
+/// Empty buffers of one data thread: at most eight MiB. And its pipes, for bytes that need none.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     small: RefCell<Vec<Vec<u8>>>,
     large: RefCell<Vec<Vec<u8>>>,
+    pub(super) pipes: Pipes,
 }
 
 impl Buffers {
+    /// With pipes; without, every byte is copied.
+    pub(crate) fn with_pipes(pipes: Pipes) -> Buffers {
+        Buffers { pipes, ..Buffers::default() }
+    }
+
     /// An empty buffer for about so many bytes.
     pub(crate) fn take(&self, bytes: usize) -> Vec<u8> {
         let shelf = if bytes > SMALL_BYTES { &self.large } else { &self.small };

@@ -1,7 +1,8 @@
 //! Moving a body from one wire to another, framed anew, with backpressure.
 //!
 //! What arrives is passed on before this waits for more. Memory is bounded: nothing is read from the source while
-//! more than [`HIGH_WATER`] bytes wait for the sink.
+//! more than [`HIGH_WATER`] bytes wait for the sink. Large bodies that are passed on as they are do not come through
+//! our memory, where nobody looks at them: the kernel moves them from socket to socket.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -9,13 +10,16 @@ use std::task::{Context, Poll};
 use super::body::{Incoming, Piece};
 use super::chunked::{self, ChunkedFault};
 use super::known::Known;
-use super::wire::Wire;
+use super::wire::{Spliced, Wire};
 
 /// Bytes waiting for the sink above which the source is not read.
 const HIGH_WATER: usize = 16 * 1024;
 
 /// Reads after which other connections of the thread have their turn.
 const READS_PER_TURN: u32 = 4;
+
+/// Bytes of a body that must be left for the kernel to move them.
+const SPLICE_LEFT: u64 = 64 * 1024;
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +53,43 @@ pub(crate) enum MoveFault {
     Refused,
 }
 
-/// Moves what can be moved without waiting. `seen` looks at each piece before it is passed on, and may refuse it.
+/// A piece of a body that passes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Passing<'a> {
+    Bytes(&'a [u8]),
+    /// So many bytes, which never come into our memory.
+    Unseen(usize),
+}
+
+impl Passing<'_> {
+    /// Bytes.
+    pub(crate) fn len(self) -> u64 {
+        let length = match self {
+            Passing::Bytes(bytes) => bytes.len(),
+            Passing::Unseen(count) => count,
+        };
+        u64::try_from(length).unwrap_or(u64::MAX)
+    }
+}
+
+/// What an onlooker wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    Bytes,
+    /// How many they are is enough.
+    Count,
+}
+
+/// Who looks on while a body passes.
+pub(crate) trait Onlooker {
+    /// What it wants to see of what follows.
+    fn sight(&self) -> Sight;
+
+    /// A piece, before it is passed on; whether it may be.
+    fn see(&mut self, piece: Passing<'_>) -> bool;
+}
+
+/// Moves what can be moved without waiting.
 ///
 /// # Errors
 ///
@@ -59,11 +99,11 @@ pub(crate) fn advance(
     (source, body): (&mut Wire, &mut Incoming),
     (sink, outgoing): (&mut Wire, Outgoing),
     scratch: &mut [u8],
-    seen: &mut dyn FnMut(&[u8]) -> bool,
+    onlooker: &mut dyn Onlooker,
 ) -> Result<Moved, MoveFault> {
     let mut reads = 0;
     loop {
-        if sink.waiting() >= HIGH_WATER && flush(cx, sink)?.is_pending() {
+        if (sink.waiting() >= HIGH_WATER || sink.is_piping()) && flush(cx, sink)?.is_pending() {
             source.narrow();
             return Ok(Moved::Blocked);
         }
@@ -72,7 +112,7 @@ pub(crate) fn advance(
         }
         let (inbox, mut taken) = source.take_inbox();
         if taken < inbox.len() {
-            let outcome = pass(cx, inbox.get(taken..).unwrap_or_default(), body, (sink, outgoing), seen);
+            let outcome = pass(cx, inbox.get(taken..).unwrap_or_default(), body, (sink, outgoing), onlooker);
             taken += outcome.as_ref().copied().unwrap_or_default();
             source.put_inbox(inbox, taken);
             outcome?;
@@ -83,6 +123,18 @@ pub(crate) fn advance(
             return Ok(if flush(cx, sink)?.is_pending() { Moved::Blocked } else { Moved::Starved });
         }
         reads += 1;
+        if let Some(most) = unseen(source, body, outgoing, onlooker) {
+            if flush(cx, sink)?.is_pending() {
+                source.narrow();
+                return Ok(Moved::Blocked);
+            }
+            match splice(cx, (source, body), sink, most, onlooker)? {
+                Poll::Ready(Spliced::Bytes(_)) => continue,
+                Poll::Ready(Spliced::Unable) => {}
+                // What was there is flushed.
+                Poll::Pending => return Ok(Moved::Starved),
+            }
+        }
         match source.poll_receive(cx, scratch) {
             Poll::Ready(Ok(0)) => {
                 if !body.end_of_connection() {
@@ -92,14 +144,10 @@ pub(crate) fn advance(
             }
             Poll::Ready(Ok(count)) => {
                 let bytes = scratch.get(..count).unwrap_or_default();
-                let mut data = 0;
-                let mut counted = |piece: &[u8]| {
-                    data += piece.len();
-                    seen(piece)
-                };
+                let mut counted = Counted { onlooker: &mut *onlooker, bytes: 0 };
                 let taken = pass(cx, bytes, body, (sink, outgoing), &mut counted)?;
                 // Framing costs more than data: who sends little else is read in small pieces.
-                if data >= count / 2 {
+                if counted.bytes >= u64::try_from(count / 2).unwrap_or(u64::MAX) {
                     source.widen(count);
                 }
                 source.keep(bytes.get(taken..).unwrap_or_default());
@@ -120,13 +168,62 @@ fn flush(cx: &mut Context<'_>, sink: &mut Wire) -> Result<Poll<()>, MoveFault> {
     }
 }
 
+/// How many bytes may be moved past our memory: `None` where all are to be read.
+fn unseen(source: &Wire, body: &Incoming, outgoing: Outgoing, onlooker: &dyn Onlooker) -> Option<u64> {
+    let alike = outgoing == Outgoing::Plain && source.is_bulk() && onlooker.sight() == Sight::Count;
+    body.unseen().filter(|left| alike && *left >= SPLICE_LEFT)
+}
+
+/// Moves what has arrived past our memory.
+fn splice(
+    cx: &mut Context<'_>,
+    (source, body): (&mut Wire, &mut Incoming),
+    sink: &mut Wire,
+    most: u64,
+    onlooker: &mut dyn Onlooker,
+) -> Result<Poll<Spliced>, MoveFault> {
+    let spliced = source.poll_splice(cx, sink, most).map_err(|_broken| MoveFault::Ended)?;
+    match spliced {
+        Poll::Ready(Spliced::Bytes(0)) if !body.end_of_connection() => return Err(MoveFault::Ended),
+        Poll::Ready(Spliced::Bytes(count)) => {
+            let piece = Passing::Unseen(count);
+            body.passed(piece.len());
+            if !onlooker.see(piece) {
+                return Err(MoveFault::Refused);
+            }
+            if body.is_done() {
+                source.settle();
+            }
+        }
+        Poll::Ready(Spliced::Unable) | Poll::Pending => {}
+    }
+    Ok(spliced)
+}
+
+/// Counts for another onlooker.
+struct Counted<'a> {
+    onlooker: &'a mut dyn Onlooker,
+    bytes: u64,
+}
+
+impl Onlooker for Counted<'_> {
+    fn sight(&self) -> Sight {
+        self.onlooker.sight()
+    }
+
+    fn see(&mut self, piece: Passing<'_>) -> bool {
+        self.bytes = self.bytes.saturating_add(piece.len());
+        self.onlooker.see(piece)
+    }
+}
+
 /// Passes on what `bytes` hold of the body; how many of them that were.
 fn pass(
     cx: &mut Context<'_>,
     bytes: &[u8],
     body: &mut Incoming,
     (sink, outgoing): (&mut Wire, Outgoing),
-    seen: &mut dyn FnMut(&[u8]) -> bool,
+    onlooker: &mut dyn Onlooker,
 ) -> Result<usize, MoveFault> {
     let mut at = 0;
     loop {
@@ -137,7 +234,7 @@ fn pass(
             Piece::More => return Ok(at),
             Piece::Data(count) => {
                 let data = bytes.get(at..at + count).unwrap_or_default();
-                if !seen(data) {
+                if !onlooker.see(Passing::Bytes(data)) {
                     return Err(MoveFault::Refused);
                 }
                 match outgoing {
@@ -177,3 +274,6 @@ fn end(body: &mut Incoming, sink: &mut Wire, outgoing: Outgoing) -> Result<(), M
 fn broken(_cause: io::Error) -> MoveFault {
     MoveFault::Sink
 }
+
+#[cfg(test)]
+mod tests;

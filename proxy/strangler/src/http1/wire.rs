@@ -11,10 +11,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::buffers::Buffers;
+use super::pipe::Pipe;
 
 /// Bytes that one read may give at most.
 pub(crate) const READ_BYTES: usize = 256 * 1024;
@@ -22,18 +23,46 @@ pub(crate) const READ_BYTES: usize = 256 * 1024;
 /// Bytes that one read may give at first, and again when the other side has not kept up.
 const FIRST_READ_BYTES: usize = 32 * 1024;
 
+/// Bytes that are moved past our memory at a time.
+const SPLICE_BYTES: usize = 256 * 1024;
+
+/// Bytes at a time below which that costs more than copying them.
+const SPLICE_WORTH: usize = 16 * 1024;
+
 /// One end of a connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
     tcp: TcpStream,
     inbox: Queue,
     outbox: Queue,
+    /// Bytes on their way to the socket that never were in our memory; they go before those of the outbox. `None`
+    /// while there are none.
+    pipe: Option<Pipe>,
     buffers: Rc<Buffers>,
     received: u64,
     sent: u64,
     /// Bytes that the next read may give: what is read and finds no taker is held, so that more is read at once
     /// only from a connection whose bytes find one.
     window: usize,
+    flow: Flow,
+}
+
+/// How the last bytes came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// Fewer than could have been taken: more are waited for.
+    Dribble,
+    /// As many as could be taken, or nearly.
+    Bulk,
+}
+
+/// What moving bytes past our memory gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spliced {
+    /// So many went into the sink's pipe; 0 at the end of the connection.
+    Bytes(usize),
+    /// No pipe is free, or the kernel refuses: they are to be copied.
+    Unable,
 }
 
 /// Bytes in order, taken from the front.
@@ -79,10 +108,12 @@ impl Wire {
             tcp,
             inbox,
             outbox,
+            pipe: None,
             buffers: Rc::clone(buffers),
             received: 0,
             sent: 0,
             window: FIRST_READ_BYTES,
+            flow: Flow::Dribble,
         }
     }
 
@@ -131,8 +162,68 @@ impl Wire {
         let mut buffer = ReadBuf::new(into.get_mut(..room).unwrap_or_default());
         ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut buffer))?;
         let count = buffer.filled().len();
+        self.flow = if count >= SPLICE_WORTH { Flow::Bulk } else { Flow::Dribble };
         self.received = self.received.wrapping_add(u64::try_from(count).unwrap_or_default());
         Poll::Ready(Ok(count))
+    }
+
+    /// Whether so much comes at a time that moving it past our memory pays.
+    pub(crate) fn is_bulk(&self) -> bool {
+        self.flow == Flow::Bulk
+    }
+
+    /// Moves up to `most` bytes that have arrived into the pipe of a sink that is flushed: what it holds goes
+    /// before what is sent later, and after nothing. They count as received here, and wait at the sink.
+    pub(crate) fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut Wire,
+        most: u64,
+    ) -> Poll<io::Result<Spliced>> {
+        let lent = if sink.is_flushed() { sink.buffers.pipes.take() } else { None };
+        let Some(mut pipe) = lent else { return Poll::Ready(Ok(Spliced::Unable)) };
+        let most = usize::try_from(most).unwrap_or(SPLICE_BYTES).min(SPLICE_BYTES);
+        let outcome = loop {
+            match self.tcp.poll_read_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+            match self.tcp.try_io(Interest::READABLE, || pipe.fill(&self.tcp, most)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => break Poll::Ready(outcome),
+            }
+        };
+        match outcome {
+            Poll::Ready(Ok(count)) if count > 0 => {
+                self.flow = if count >= SPLICE_WORTH { Flow::Bulk } else { Flow::Dribble };
+                // What need not be read is not: the next head is read with little of what follows it.
+                self.narrow();
+                self.received = self.received.wrapping_add(u64::try_from(count).unwrap_or_default());
+                sink.pipe = Some(pipe);
+                Poll::Ready(Ok(Spliced::Bytes(count)))
+            }
+            outcome => {
+                sink.buffers.pipes.give(pipe);
+                match outcome {
+                    Poll::Ready(Err(error)) if sink.buffers.pipes.are_refused(&error) => {
+                        Poll::Ready(Ok(Spliced::Unable))
+                    }
+                    outcome => outcome.map_ok(Spliced::Bytes),
+                }
+            }
+        }
+    }
+
+    /// Asks the socket whether there is more than was moved, so that the reactor knows of its silence as it does
+    /// after a read that did not fill its room: a connection it has heard of is not used again.
+    pub(crate) fn settle(&self) {
+        // What it says is what the reactor then knows.
+        drop(self.tcp.try_io(Interest::READABLE, || self.peek()));
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()])
     }
 
     /// What was read found a taker at once: if it was as much as may be read, more may be read.
@@ -154,16 +245,24 @@ impl Wire {
 
     /// Bytes that wait to be sent.
     pub(crate) fn waiting(&self) -> usize {
-        self.outbox.rest().len()
+        self.outbox.rest().len() + self.pipe.as_ref().map_or(0, Pipe::held)
     }
 
     /// Whether nothing waits to be sent.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.outbox.rest().is_empty()
+        self.pipe.is_none() && self.outbox.rest().is_empty()
+    }
+
+    /// Whether bytes wait that never were in our memory.
+    pub(crate) fn is_piping(&self) -> bool {
+        self.pipe.is_some()
     }
 
     /// Sends what waits.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.pipe.is_some() {
+            ready!(self.poll_drain(cx))?;
+        }
         while !self.outbox.rest().is_empty() {
             let count = ready!(Pin::new(&mut self.tcp).poll_write(cx, self.outbox.rest()))?;
             if count == 0 {
@@ -171,6 +270,23 @@ impl Wire {
             }
             self.note_sent(count);
             self.outbox.take(count, &self.buffers);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what the pipe holds, and gives it back.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.held() > 0) {
+            ready!(self.tcp.poll_write_ready(cx))?;
+            match self.tcp.try_io(Interest::WRITABLE, || pipe.drain(&self.tcp)) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(count) => self.note_sent(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        if let Some(pipe) = self.pipe.take() {
+            self.buffers.pipes.give(pipe);
         }
         Poll::Ready(Ok(()))
     }
@@ -210,8 +326,7 @@ impl Wire {
 
     /// Whether the socket itself shows neither an end nor unread bytes: one system call.
     pub(crate) fn is_quiet(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        match SockRef::from(&self.tcp).peek(&mut byte) {
+        match self.peek() {
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
             Ok(_end_or_surplus) => false,
         }

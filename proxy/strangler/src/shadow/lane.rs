@@ -175,6 +175,11 @@ impl Ticket {
         self.open.as_ref().filter(|open| open.errand == Errand::Compare).map(|open| open.id)
     }
 
+    /// Whether anything more of the exchange is of use to it.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// The request's head; see [`Lane`] for which lines.
     pub fn request_head<'a>(
         &mut self,

@@ -107,11 +107,13 @@ pub enum Limit {
     RetryBudget,
     /// Ambiguous path refused or reported (`limits.strictness`).
     Strictness,
+    /// Pipes of one thread: large bodies are copied meanwhile.
+    Pipes,
 }
 
 impl Limit {
     /// Every limit, in the order of the counters.
-    pub const ALL: [Limit; 14] = [
+    pub const ALL: [Limit; 15] = [
         Limit::HeaderBytes,
         Limit::Headers,
         Limit::TargetBytes,
@@ -126,6 +128,7 @@ impl Limit {
         Limit::MaxInFlight,
         Limit::RetryBudget,
         Limit::Strictness,
+        Limit::Pipes,
     ];
 
     /// The value of the `limit` label.
@@ -145,6 +148,7 @@ impl Limit {
             Limit::MaxInFlight => "max_in_flight",
             Limit::RetryBudget => "retry_budget",
             Limit::Strictness => "strictness",
+            Limit::Pipes => "pipes",
         }
     }
 }

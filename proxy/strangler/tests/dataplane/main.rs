@@ -11,6 +11,7 @@
 
 mod framing;
 mod headers;
+mod large;
 mod lifecycle;
 mod limits;
 mod refusals;

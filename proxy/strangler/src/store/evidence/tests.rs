@@ -166,6 +166,8 @@ fn a_new_configuration_is_followed_before_what_comes_after_it() {
     let evidence = start(None, Arc::clone(&snapshot)).unwrap();
     evidence.observe(observation(&snapshot, "{\"a\": 1}", "{\"a\": 2}", "/orders"));
     other.slices.clear();
+    // What was shown before is in the account before the configuration changes.
+    assert_eq!(reported(&evidence).slices[0].accounts.mismatch, 1);
     evidence.follow(&Arc::new(other));
     assert_eq!(reported(&evidence).slices.len(), 0);
     evidence.follow(&snapshot);
