@@ -17,6 +17,7 @@ mod retreat;
 pub mod status;
 mod token;
 pub mod traffic;
+pub mod upstreams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use strangler_core::retreat::Latches;
 use strangler_core::routing::Facts;
 use strangler_core::snapshot::Snapshot;
 use strangler_core::words::{Phase, UpstreamId};
+use tokio::sync::watch as channel;
 
 use crate::upstream::UpstreamState;
 
@@ -53,11 +54,16 @@ impl Running {
         let upstreams = snapshot
             .upstreams
             .iter()
-            .map(|upstream| {
-                let old = self.upstreams.iter().find(|state| state.name == upstream.name);
-                Arc::new(UpstreamState::new(upstream, old.map(Arc::as_ref)))
+            .map(|upstream| match self.upstreams.iter().find(|state| state.name == upstream.name) {
+                Some(old) => old.next(upstream),
+                None => Arc::new(UpstreamState::new(upstream, None)),
             })
             .collect();
+        for old in &self.upstreams {
+            if !snapshot.upstreams.iter().any(|upstream| upstream.name == old.name) {
+                old.leave();
+            }
+        }
         Running::new(snapshot, self.generation + 1, upstreams, Arc::clone(&self.latches))
     }
 
@@ -100,6 +106,7 @@ impl Running {
 #[derive(Debug)]
 pub struct Live {
     current: Arc<ArcSwap<Running>>,
+    published: channel::Sender<u64>,
 }
 
 /// A data thread's view of the current configuration: reading it is one relaxed load.
@@ -108,7 +115,8 @@ pub type Reader = arc_swap::Cache<Arc<ArcSwap<Running>>, Arc<Running>>;
 impl Live {
     /// Starts with a configuration.
     pub fn new(running: Running) -> Arc<Live> {
-        Arc::new(Live { current: Arc::new(ArcSwap::from_pointee(running)) })
+        let published = channel::Sender::new(0);
+        Arc::new(Live { current: Arc::new(ArcSwap::from_pointee(running)), published })
     }
 
     /// The current configuration, for threads that ask rarely.
@@ -124,5 +132,11 @@ impl Live {
     /// Publishes a configuration: one store, after which every new request uses it.
     pub fn publish(&self, running: Arc<Running>) {
         self.current.store(running);
+        self.published.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Tells of every configuration that is published from now on.
+    pub fn subscribe(&self) -> channel::Receiver<u64> {
+        self.published.subscribe()
     }
 }

@@ -36,12 +36,10 @@ enum Values {
 struct Unbuilt(Scope, &'static str, Values, &'static str);
 
 /// What this version does not build.
-const UNBUILT: [Unbuilt; 11] = [
+const UNBUILT: [Unbuilt; 9] = [
     Unbuilt(Scope::Server, "tls", Values::All, "the public listener speaks plain HTTP"),
     Unbuilt(Scope::Upstream, "tls", Values::All, "upstreams are spoken to in plain HTTP"),
     Unbuilt(Scope::Upstream, "protocol", Values::AllBut("http1"), "upstreams are spoken to in HTTP/1.1"),
-    Unbuilt(Scope::Upstream, "health", Values::All, "endpoints are not asked whether they are well"),
-    Unbuilt(Scope::Upstream, "breaker", Values::AllButFalse, "no upstream is left alone for failing"),
     Unbuilt(Scope::Slice, "sync_lag", Values::All, "the lag of synchronisation is not asked for"),
     Unbuilt(
         Scope::Policy,
@@ -175,7 +173,8 @@ pool_idle = "1s"
 max_connections = 1
 max_in_flight = 1
 retries = { attempts = 0 }
-breaker = false
+breaker = { open = "2s" }
+health = {}
 [defaults]
 fallback = "never"
 guardrails = false
@@ -236,8 +235,6 @@ tls = { cert = "a", key = "b" }
 [upstreams.u]
 endpoints = ["http://127.0.0.1:8001", { url = "https://127.0.0.1:8002" }]
 protocol = "auto"
-health = {}
-breaker = { open = "2s" }
 tls = {}
 [defaults]
 cohort_by = "client-ip"
@@ -271,8 +268,6 @@ cohort_cookie = { name = "x" }
                 "`tls` in [server]",
                 "the endpoint `https://127.0.0.1:8002`",
                 "`protocol = \"auto\"` in [upstreams.u]",
-                "`health` in [upstreams.u]",
-                "`breaker` in [upstreams.u]",
                 "`tls` in [upstreams.u]",
                 "`unavailable` in [defaults]",
                 "`sync_lag` in [slices.a]",

@@ -1,7 +1,6 @@
 //! The state of the proxy as one document: what `/api/status` sends and `strangler status` shows.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use strangler_core::snapshot::{Route, Slice, Snapshot};
@@ -10,6 +9,7 @@ use strangler_core::words::{Phase, SliceId, Writer};
 use super::Admin;
 use super::evidence::EvidenceLine;
 use super::recent::{self, Counts, Tally};
+use super::upstreams::{self, UpstreamReport};
 use crate::live::Running;
 use crate::live::compile;
 use crate::live::report::ConfigurationReport;
@@ -123,28 +123,6 @@ pub struct TrafficReport {
     pub proxy_errors: u64,
 }
 
-/// One upstream.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct UpstreamReport {
-    /// Its name.
-    pub name: String,
-    /// It is the monolith.
-    pub is_legacy: bool,
-    /// Its addresses.
-    pub endpoints: Vec<EndpointReport>,
-}
-
-/// One address of an upstream.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EndpointReport {
-    /// Its origin.
-    pub url: String,
-    /// Requests in flight over all threads.
-    pub in_flight: u32,
-    /// Relative share.
-    pub weight: u32,
-}
-
 /// One slice with its routes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SliceDetailReport {
@@ -201,7 +179,7 @@ pub(super) fn status(admin: &Admin, lines: Lines) -> StatusReport {
         slices: slice_reports(&running, &total, lines),
         retreats_unreadable: running.latches.everywhere().map(|all| LatchReport::from(&all.latch)),
         copying_stopped: copying_stopped(&parts.telemetry),
-        upstreams: upstreams(&running),
+        upstreams: upstreams::report(&running),
         configuration,
     }
 }
@@ -291,24 +269,6 @@ fn route_report(route: &Route, latched: Option<Phase>) -> RouteReport {
         effect: route.effect.map(|effect| effect.as_str().to_owned()),
         place: format!("{}:{}", route.place.file, route.place.line),
     }
-}
-
-fn upstreams(running: &Running) -> Vec<UpstreamReport> {
-    let legacy = &running.snapshot.upstream(running.snapshot.legacy).name;
-    let report = |state: &crate::upstream::UpstreamState| UpstreamReport {
-        name: state.name.clone(),
-        is_legacy: state.name == *legacy,
-        endpoints: state
-            .endpoints
-            .iter()
-            .map(|endpoint| EndpointReport {
-                url: endpoint.endpoint.origin(),
-                in_flight: endpoint.in_flight.load(Ordering::Relaxed),
-                weight: endpoint.endpoint.weight,
-            })
-            .collect(),
-    };
-    running.upstreams.iter().map(|state| report(state)).collect()
 }
 
 fn traffic(total: &Tally, slice: &str) -> TrafficReport {

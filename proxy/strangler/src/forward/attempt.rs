@@ -15,27 +15,26 @@ use strangler_core::snapshot::{HostPolicy, Timeouts, Upstream};
 use strangler_core::words::{Effect, UpstreamId};
 
 use super::error::{ForwardError, Retry};
-use super::hop;
+use super::in_flight::{Admitted, InFlight, Visit};
 use super::local::{Pin, Presence, Session};
 use super::outbound::Plan;
 use super::record::Record;
-use super::tap::Tap;
-use super::upload::{Progress, Upload};
-use crate::http1::{Known, RequestHead, ResponseHead, Version, Wire};
+use super::upload::Upload;
+use super::waiting::{NoAnswer, Waiting};
+use crate::http1::{Known, RequestHead, ResponseHead, Wire};
 use crate::telemetry::Limit;
 use crate::upstream::connect::connect;
 use crate::upstream::connection::{AnswerFault, Connection};
+use crate::upstream::endpoint::ConnectionPermit;
+use crate::upstream::members::{Chosen, View};
 use crate::upstream::pool::Look;
 use crate::upstream::{EndpointState, balance};
 
 /// How often a request that waits for a place under `max_connections` looks for one.
 const STARVED_LOOK: Duration = Duration::from_millis(2);
 
-/// Informational responses that one request may have.
-const MAX_INFORMATIONAL: u32 = 100;
-
-/// What a client that waits for it is told when the body is wanted.
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// Addresses of one name that are tried beyond `retries`, where nobody listens at those before.
+const SIBLINGS_MAX: usize = 8;
 
 /// An upstream's answer, as it came.
 pub(crate) struct Answered {
@@ -44,41 +43,17 @@ pub(crate) struct Answered {
     pub(crate) in_flight: InFlight,
 }
 
-/// A request in flight at an endpoint, as counted over all threads.
-pub(crate) struct InFlight {
-    pin: Pin,
-    upstream: UpstreamId,
-    endpoint: usize,
-}
-
-impl InFlight {
-    fn new(pin: &Pin, upstream: UpstreamId, endpoint: usize) -> InFlight {
-        let in_flight = InFlight { pin: Rc::clone(pin), upstream, endpoint };
-        if let Some(state) = in_flight.state() {
-            state.in_flight.fetch_add(1, Ordering::Relaxed);
-        }
-        in_flight
-    }
-
-    /// The endpoint.
-    pub(crate) fn state(&self) -> Option<&Arc<EndpointState>> {
-        self.pin.upstream(self.upstream).endpoints.get(self.endpoint)
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        if let Some(state) = self.state() {
-            state.in_flight.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
 /// What the tries of one request share.
 struct Tries<'a> {
+    pin: &'a Pin,
+    id: UpstreamId,
     upstream: &'a Upstream,
     timeouts: Timeouts,
+    /// When the first one begins.
+    began: Instant,
     left: u32,
+    /// Other addresses of the same name that may still be tried.
+    siblings: Option<usize>,
     /// The endpoint that failed last.
     failed: Option<usize>,
     /// Whether the request can be sent again as it is: it is safe and has no body.
@@ -101,63 +76,124 @@ pub(crate) async fn exchange(
     upload: &mut Option<Upload>,
     record: &mut Record,
 ) -> Result<Answered, ForwardError> {
-    let upstream = &**pin.snapshot.upstream(plan.decided.upstream);
-    let state = pin.upstream(plan.decided.upstream);
-    if state.in_flight() >= u64::from(upstream.max_in_flight) {
-        return Err(ForwardError::Busy);
-    }
-    let mut tries = Tries {
+    let id = plan.decided.upstream;
+    let began = Instant::now();
+    let mut admitted = Admitted::enter(pin, id, began)?;
+    let upstream = &**pin.snapshot.upstream(id);
+    let tries = Tries {
+        pin,
+        id,
         upstream,
         timeouts: plan.timeouts(pin, upstream),
+        began,
         left: upstream.retry_attempts,
+        siblings: None,
         failed: None,
         replayable: !plan.unsafe_request && upload.is_none(),
         fresh_only: false,
         look: if record.pipelined { Look::Socket } else { Look::Reactor },
     };
-    let mut head = session.client.local.response_head();
-    loop {
-        let at = balance::choose(state, upstream.balance, tries.failed);
-        let endpoint = state.endpoints.get(at).ok_or(ForwardError::ConnectFailed)?;
-        record.endpoint = Some((plan.decided.upstream, at));
-        let in_flight = InFlight::new(pin, plan.decided.upstream, at);
-        let (mut connection, reused) = match tries.connection(session, endpoint).await {
-            Ok(found) => found,
-            Err(error) if tries.may_connect_again(session, error, endpoint, at) => {
-                record.retries += 1;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        set_host(request, plan, upstream, endpoint);
-        request.write(connection.wire.outbox());
-        let sent = connection.wire.sent();
-        let mut waiting = Waiting {
-            session,
-            connection: &mut connection,
-            upload,
-            tap: &mut record.tap,
-            head: &mut head,
-            began: Instant::now(),
-            patience: tries.timeouts.response,
-            informational: 0,
-            version: record.version,
-        };
-        let fault = match poll_fn(|cx| waiting.poll(cx)).await {
-            Ok(()) => {
-                record.responded = Some(record.elapsed());
-                return Ok(Answered { head, connection, in_flight });
-            }
-            Err(NoAnswer::Because(error)) => return Err(error),
-            Err(NoAnswer::Fault(fault)) => fault,
-        };
-        let unsent = connection.wire.sent() == sent && !upload.as_ref().is_some_and(Upload::has_begun);
-        tries.again(session, fault, (unsent, reused), endpoint)?;
-        record.retries += 1;
+    match tries.run(session, plan, request, upload, record).await {
+        Ok((head, connection, visit)) => {
+            let now = Instant::now();
+            record.responded(now);
+            let in_flight = InFlight::answered(admitted, visit, head.status, now);
+            Ok(Answered { head, connection, in_flight })
+        }
+        Err(error) => {
+            admitted.failed(error, Instant::now());
+            Err(error)
+        }
     }
 }
 
 impl Tries<'_> {
+    async fn run(
+        mut self,
+        session: &mut Session,
+        plan: &Plan,
+        request: &mut RequestHead,
+        upload: &mut Option<Upload>,
+        record: &mut Record,
+    ) -> Result<(Box<ResponseHead>, Connection, Visit), ForwardError> {
+        let view = self.members(session).await?;
+        let state = self.pin.upstream(self.id);
+        let mut head = session.client.local.response_head();
+        loop {
+            let at = balance::choose(&view, self.upstream.balance, &state.turn, self.failed)
+                .ok_or(ForwardError::NoEndpoint)?;
+            let endpoint = view.get(at).ok_or(ForwardError::NoEndpoint)?;
+            record.endpoint = Some((self.id, Chosen::new(&view, at)));
+            let visit = Visit::new(&view, at);
+            let (mut connection, reused) = match self.connection(session, endpoint).await {
+                Ok(found) => found,
+                Err(error) => {
+                    visit.failed(state, error, Instant::now());
+                    self.may_connect_again(session, error, &view, at)?;
+                    record.retries += 1;
+                    continue;
+                }
+            };
+            set_host(request, plan, self.upstream, endpoint);
+            request.write(connection.wire.outbox());
+            let sent = connection.wire.sent();
+            let mut waiting = Waiting {
+                session,
+                connection: &mut connection,
+                upload,
+                tap: &mut record.tap,
+                head: &mut head,
+                began: Instant::now(),
+                patience: self.timeouts.response,
+                informational: 0,
+                version: record.version,
+            };
+            let fault = match poll_fn(|cx| waiting.poll(cx)).await {
+                Ok(()) => return Ok((head, connection, visit)),
+                Err(NoAnswer::Because(error)) => {
+                    visit.failed(state, error, Instant::now());
+                    return Err(error);
+                }
+                Err(NoAnswer::Fault(fault)) => fault,
+            };
+            let unsent = connection.wire.sent() == sent && !upload.as_ref().is_some_and(Upload::has_begun);
+            self.again(session, fault, (unsent, reused))
+                .inspect_err(|error| visit.failed(state, *error, Instant::now()))?;
+            record.retries += 1;
+        }
+    }
+
+    /// The upstream's members. A name that nobody has asked for before is waited for, as long as a connection is.
+    async fn members(&self, session: &mut Session) -> Result<View, ForwardError> {
+        let mut view = self.pin.members(self.id);
+        if view.is_due(self.began) {
+            self.pin.upstream(self.id).settle(self.began);
+            view = self.pin.members(self.id);
+        }
+        if view.usable().is_empty() { Box::pin(self.wait_for_members(session)).await } else { Ok(view) }
+    }
+
+    async fn wait_for_members(&self, session: &mut Session) -> Result<View, ForwardError> {
+        let state = self.pin.upstream(self.id);
+        let until = tokio::time::Instant::now() + self.timeouts.connect;
+        loop {
+            let mut changed = std::pin::pin!(state.changed().notified());
+            // From here on, nothing that changes while this looks is missed.
+            changed.as_mut().enable();
+            let view = self.pin.members(self.id);
+            if !view.usable().is_empty() {
+                return Ok(view);
+            }
+            if !view.is_pending() || tokio::time::Instant::now() >= until {
+                let error =
+                    if view.all.is_empty() { ForwardError::Unresolved } else { ForwardError::NoEndpoint };
+                return Err(error);
+            }
+            // Elapsed or changed, it is time to look again.
+            drop(watched(session, tokio::time::timeout_at(until, changed)).await?);
+        }
+    }
+
     /// An idle connection that this request may use, or a fresh one.
     async fn connection(
         &self,
@@ -186,7 +222,7 @@ impl Tries<'_> {
                 Place::Idle(connection) => return Ok((connection, true)),
             },
         };
-        let connecting = connect(endpoint, &local.resolver, self.timeouts.connect);
+        let connecting = connect(endpoint, self.timeouts.connect);
         let tcp = watched(session, connecting).await??;
         Ok((Connection::new(Wire::new(tcp, &local.buffers), permit), false))
     }
@@ -222,24 +258,38 @@ impl Tries<'_> {
         Err(ForwardError::NoConnection)
     }
 
-    /// Whether a failed connection leads to another try.
+    /// Says why a failed connection leads to no other try, where it does not.
     fn may_connect_again(
         &mut self,
         session: &Session,
         error: ForwardError,
-        endpoint: &EndpointState,
+        view: &View,
         at: usize,
-    ) -> bool {
-        // Waiting for one endpoint twice as long as configured is no better answer.
-        let elsewhere = self.upstream.endpoints.len() > 1 || error == ForwardError::ConnectRefused;
-        if error.retry() == Retry::Harmless {
-            endpoint.avoid();
+    ) -> Result<(), ForwardError> {
+        if error.retry() != Retry::Harmless {
+            return Err(error);
         }
-        if error.retry() != Retry::Harmless || !elsewhere || !self.spend(session, endpoint) {
-            return false;
+        let now = Instant::now();
+        view.get(at).inspect(|endpoint| endpoint.avoid(now));
+        // Waiting for one endpoint twice as long as configured is no better answer.
+        let elsewhere = view.all.len() > 1 || error == ForwardError::ConnectRefused;
+        if !elsewhere || !(self.is_sibling_left(error, view, at) || self.spend(session, now)) {
+            return Err(error);
         }
         self.failed = Some(at);
-        true
+        Ok(())
+    }
+
+    /// Whether another address of the same name is to be tried: a name may stand for both families of addresses
+    /// while its service listens on one, and finding that out takes no time and is no retry.
+    fn is_sibling_left(&mut self, error: ForwardError, view: &View, at: usize) -> bool {
+        if !matches!(error, ForwardError::ConnectRefused | ForwardError::Unreachable) {
+            return false;
+        }
+        let left = self.siblings.get_or_insert_with(|| view.siblings(at).min(SIBLINGS_MAX));
+        let any = *left > 0;
+        *left = left.saturating_sub(1);
+        any
     }
 
     /// Says why there is no other try, where there is none.
@@ -248,11 +298,10 @@ impl Tries<'_> {
         session: &Session,
         fault: AnswerFault,
         (unsent, reused): (bool, bool),
-        endpoint: &EndpointState,
     ) -> Result<(), ForwardError> {
         // Not a byte was written: on an idle connection that was closed meanwhile this says nothing about the
         // endpoint, and costs no try.
-        let harmless = unsent && (reused || self.spend(session, endpoint));
+        let harmless = unsent && (reused || self.spend(session, Instant::now()));
         let replayable = reused && self.replayable && fault == AnswerFault::Silent;
         if !harmless && !replayable {
             return Err(fault.into());
@@ -262,13 +311,12 @@ impl Tries<'_> {
     }
 
     /// Takes one try, where one is left and the budget has room.
-    fn spend(&mut self, session: &Session, endpoint: &EndpointState) -> bool {
+    fn spend(&mut self, session: &Session, now: Instant) -> bool {
         if self.left == 0 {
             return false;
         }
-        let local = &session.client.local;
-        if !local.pool.allow_retry(endpoint, self.upstream.retry_budget, Instant::now()) {
-            local.recorder.limit(Limit::RetryBudget);
+        if !self.pin.upstream(self.id).allow_retry(now) {
+            session.client.local.recorder.limit(Limit::RetryBudget);
             return false;
         }
         self.left -= 1;
@@ -295,111 +343,9 @@ async fn watched<F: Future>(session: &mut Session, future: F) -> Result<F::Outpu
     .await
 }
 
-/// Why a request that was given to a connection has no answer.
-enum NoAnswer {
-    /// The connection failed it.
-    Fault(AnswerFault),
-    /// Something that no other connection would mend.
-    Because(ForwardError),
-}
-
-/// A request on its way, until the head of its answer is there.
-struct Waiting<'a> {
-    session: &'a mut Session,
-    connection: &'a mut Connection,
-    upload: &'a mut Option<Upload>,
-    tap: &'a mut Tap,
-    head: &'a mut ResponseHead,
-    began: Instant,
-    patience: Duration,
-    informational: u32,
-    version: Version,
-}
-
-impl Waiting<'_> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
-        let local = Rc::clone(&self.session.client.local);
-        let mut scratch = local.scratch.borrow_mut();
-        loop {
-            // An upload that moves is not a slow answer.
-            let mut until = self.began + self.patience;
-            let mut wake = until;
-            let mut uploading = false;
-            if let Some(upload) = self.upload {
-                let (client, upstream) = (&mut self.session.wire, &mut self.connection.wire);
-                let progress = upload
-                    .advance(cx, client, upstream, &mut scratch, self.tap)
-                    .map_err(|fault| NoAnswer::Because(fault.into()))?;
-                until = until.max(upload.moved() + self.patience);
-                wake = until;
-                if let Progress::Waiting(client_owes) = progress {
-                    wake = client_owes.map_or(until, |owed| owed.min(until));
-                    uploading = !upload.is_held();
-                }
-            }
-            // A connection that broke while it was written to may still hold an answer.
-            let _broken = self.connection.wire.poll_flush(cx);
-            match self.connection.poll_head(cx, self.head, &mut scratch) {
-                Poll::Ready(Ok(())) if self.head.status < 200 && self.head.status != 101 => {
-                    self.inform()?;
-                    continue;
-                }
-                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-                Poll::Ready(Err(AnswerFault::Silent)) if self.informational > 0 => {
-                    return Poll::Ready(Err(NoAnswer::Fault(AnswerFault::Cut)));
-                }
-                Poll::Ready(Err(fault)) => return Poll::Ready(Err(NoAnswer::Fault(fault))),
-                Poll::Pending => {}
-            }
-            let deaf = matches!(self.session.wire.poll_flush(cx), Poll::Ready(Err(_)));
-            let presence = if uploading { Presence::Here } else { self.session.presence(cx, &mut scratch) };
-            if deaf || presence == Presence::Gone {
-                return Poll::Ready(Err(NoAnswer::Because(ForwardError::ClientGone)));
-            }
-            if let Presence::Leaving(at) = presence {
-                wake = wake.min(at);
-            }
-            if self.session.deadline.poll(cx, wake).is_pending() {
-                return Poll::Pending;
-            }
-            if Instant::now() >= until {
-                return Poll::Ready(Err(NoAnswer::Because(ForwardError::ResponseTimeout)));
-            }
-            // The upstream does not say whether it wants the body: the client is not kept waiting for ever.
-            if self.upload.as_ref().is_some_and(Upload::is_overdue) {
-                self.open();
-            }
-        }
-    }
-
-    /// Lets a body that is held back pass, and tells the client.
-    fn open(&mut self) {
-        if self.upload.as_mut().is_some_and(Upload::open) {
-            self.session.wire.outbox().extend_from_slice(CONTINUE);
-        }
-    }
-
-    /// Passes an informational response on (RFC 9110, 15.2). 100 is for the client that asked for it.
-    fn inform(&mut self) -> Result<(), NoAnswer> {
-        self.informational += 1;
-        if self.informational > MAX_INFORMATIONAL {
-            return Err(NoAnswer::Fault(AnswerFault::Malformed));
-        }
-        if self.head.status == 100 {
-            self.open();
-        } else if self.version == Version::Http11 {
-            hop::strip(&mut self.head.fields, None, |_| false);
-            self.head.fields.remove(Known::ContentLength);
-            self.head.fields.remove(Known::TransferEncoding);
-            self.head.write(self.session.wire.outbox());
-        }
-        Ok(())
-    }
-}
-
 /// What a starved request found.
 enum Place {
-    Permit(crate::upstream::state::ConnectionPermit),
+    Permit(ConnectionPermit),
     Idle(Connection),
 }
 

@@ -59,13 +59,13 @@ pub(crate) enum ForwardError {
     Unresolved,
     /// Connecting failed for another reason.
     ConnectFailed,
+    /// This process cannot open another socket.
+    NoSocket,
     /// `max_in_flight` reached.
     Busy,
     /// No endpoint of the upstream is well enough to be asked.
-    #[allow(dead_code, reason = "health checks and ejection are being built")]
     NoEndpoint,
     /// The upstream fails so often that it is left alone; in how many seconds it may be asked again.
-    #[allow(dead_code, reason = "breakers are being built")]
     BreakerOpen(u32),
     /// `max_connections` reached, and none came free in time.
     NoConnection,
@@ -98,6 +98,7 @@ impl ForwardError {
             ForwardError::Loop
             | ForwardError::Internal
             | ForwardError::Busy
+            | ForwardError::NoSocket
             | ForwardError::NoEndpoint
             | ForwardError::BreakerOpen(_)
             | ForwardError::NoConnection => Side::Proxy,
@@ -139,6 +140,7 @@ impl ForwardError {
             ForwardError::Loop => StatusCode::LOOP_DETECTED,
             ForwardError::Busy
             | ForwardError::NoConnection
+            | ForwardError::NoSocket
             | ForwardError::NoEndpoint
             | ForwardError::BreakerOpen(_) => StatusCode::SERVICE_UNAVAILABLE,
             ForwardError::ConnectTimeout | ForwardError::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -173,7 +175,9 @@ impl ForwardError {
             ForwardError::ConnectFailed | ForwardError::NoEndpoint | ForwardError::BreakerOpen(_) => {
                 "destination_unavailable"
             }
-            ForwardError::Busy | ForwardError::NoConnection => "connection_limit_reached",
+            ForwardError::Busy | ForwardError::NoConnection | ForwardError::NoSocket => {
+                "connection_limit_reached"
+            }
             ForwardError::ResponseTimeout => "http_response_timeout",
             ForwardError::Malformed => "http_protocol_error",
             ForwardError::HeadTooLarge => "http_response_header_section_size",
@@ -203,7 +207,7 @@ impl ForwardError {
                 "The address is spelt almost, but not quite, like a known one; a write is not accepted there."
             }
             ForwardError::Refused(Refusal::Unmatched) => "There is nothing at this address.",
-            ForwardError::Busy | ForwardError::NoConnection => {
+            ForwardError::Busy | ForwardError::NoConnection | ForwardError::NoSocket => {
                 "The service is busy. Please try again in a moment."
             }
             ForwardError::NoEndpoint | ForwardError::BreakerOpen(_) => {
@@ -236,6 +240,7 @@ impl ForwardError {
             ForwardError::Upload(UploadFault::TooSlow) => Some(Limit::BodyRate),
             ForwardError::Busy => Some(Limit::MaxInFlight),
             ForwardError::NoConnection => Some(Limit::MaxConnections),
+            ForwardError::NoSocket => Some(Limit::Descriptors),
             _ => None,
         }
     }
@@ -256,9 +261,9 @@ impl From<ConnectError> for ForwardError {
             ConnectError::Refused => ForwardError::ConnectRefused,
             ConnectError::TimedOut => ForwardError::ConnectTimeout,
             ConnectError::Unreachable => ForwardError::Unreachable,
-            ConnectError::Unresolved(_) => ForwardError::Unresolved,
             ConnectError::NotBuilt => ForwardError::Internal,
-            ConnectError::Exhausted(_) | ConnectError::Failed(_) => ForwardError::ConnectFailed,
+            ConnectError::Exhausted(_) => ForwardError::NoSocket,
+            ConnectError::Failed(_) => ForwardError::ConnectFailed,
         }
     }
 }

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::deadline::Deadline;
+pub(crate) use super::pinned::Pin;
+use super::pinned::Pinned;
 use crate::http1::pipe::Pipes;
 use crate::http1::wire::READ_BYTES;
 use crate::http1::{Buffers, RequestHead, ResponseHead, Wire};
-use crate::live::{Live, Reader, Running};
+use crate::live::{Live, Reader};
 use crate::shadow::{Entry, Lane};
 use crate::telemetry::{Limit, Recorder, Telemetry};
-use crate::upstream::connect::Resolver;
 use crate::upstream::pool::Pool;
 
 /// A client that closed its sending side may have closed altogether: nothing tells the two apart until it is
@@ -27,9 +28,6 @@ const HALF_CLOSED_PATIENCE: Duration = Duration::from_millis(100);
 /// Heads whose memory a thread keeps.
 const SPARE_HEADS: usize = 64;
 
-/// One configuration, pinned by requests of one thread without touching a shared counter.
-pub(crate) type Pin = Rc<Arc<Running>>;
-
 /// What is handed out boxed is kept boxed.
 type Spare<T> = Vec<Box<T>>;
 
@@ -38,7 +36,6 @@ pub(crate) struct Local {
     reader: RefCell<Reader>,
     pinned: RefCell<Pin>,
     pub(crate) pool: Pool,
-    pub(crate) resolver: Resolver,
     /// Tells every thread that a request waits for a place under `max_connections`.
     pub(crate) wanted: Arc<Notify>,
     pub(crate) recorder: Rc<Recorder>,
@@ -71,9 +68,8 @@ impl Local {
         let short_of_pipes = move || counting.limit(Limit::Pipes);
         Local {
             reader: RefCell::new(live.reader()),
-            pinned: RefCell::new(Rc::new(live.pin())),
+            pinned: RefCell::new(Pinned::new(live.pin())),
             pool: Pool::default(),
-            resolver: Resolver::default(),
             wanted,
             lane: copies.map_or_else(Lane::off, |entry| entry.lane(Rc::clone(&recorder))),
             recorder,
@@ -120,7 +116,7 @@ impl Local {
         let current = reader.load();
         let mut pinned = self.pinned.borrow_mut();
         if !Arc::ptr_eq(current, &pinned) {
-            *pinned = Rc::new(Arc::clone(current));
+            *pinned = Pinned::new(Arc::clone(current));
         }
         Rc::clone(&pinned)
     }

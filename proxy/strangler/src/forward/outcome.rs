@@ -51,11 +51,14 @@ pub(crate) fn accept(
     record: &mut Record,
 ) -> Result<(Box<ResponseHead>, Follows), ForwardError> {
     let Answered { mut head, connection, in_flight } = answered;
-    let framing = head.framing(&record.method).map_err(|_| ForwardError::Malformed)?;
+    let framing = head.framing(&record.method).map_err(|_| {
+        in_flight.broke();
+        ForwardError::Malformed
+    })?;
     let upstream = pin.snapshot.upstream(plan.decided.upstream);
     let keep =
         if framing == Framing::UntilClose { Duration::ZERO } else { keep_for(&head, upstream.pool_idle) };
-    let switched = switched(&head, plan)?;
+    let switched = switched(&head, plan).inspect_err(|_| in_flight.broke())?;
     record.answered_by(plan.decided.owner, head.status);
     record.tap.answer(&head);
     hop::strip(&mut head.fields, switched.as_deref(), |_| false);

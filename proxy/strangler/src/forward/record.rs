@@ -15,6 +15,7 @@ use super::outbound::split_target;
 use super::tap::Tap;
 use crate::http1::{RequestHead, Version};
 use crate::telemetry::{AccessRecord, Answerer, RequestOutcome, loggable_path};
+use crate::upstream::members::Chosen;
 
 /// nginx's code for a client that left before its answer was complete.
 const CLIENT_GONE: u16 = 499;
@@ -38,9 +39,9 @@ pub(crate) struct Record {
     pub(crate) tap: Tap,
     answerer: Answerer,
     /// Where the request was sent last.
-    pub(crate) endpoint: Option<(UpstreamId, usize)>,
+    pub(crate) endpoint: Option<(UpstreamId, Chosen)>,
     /// From the start until the response's head was there.
-    pub(crate) responded: Option<Duration>,
+    responded: Option<Duration>,
     pub(crate) retries: u32,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
@@ -105,9 +106,9 @@ impl Record {
         self.error = error;
     }
 
-    /// Time since the request's start.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+    /// The response's head is there.
+    pub(crate) fn responded(&mut self, now: Instant) {
+        self.responded = Some(now.saturating_duration_since(self.started));
     }
 
     /// The answer has been handed over to its end.
@@ -128,11 +129,8 @@ impl Record {
 
     fn log(&self, code: u16, took: Duration) {
         let snapshot = &self.pin.snapshot;
-        let upstream = self.endpoint.map(|(upstream, _)| self.pin.upstream(upstream));
-        let endpoint = upstream
-            .zip(self.endpoint)
-            .and_then(|(upstream, (_, at))| upstream.endpoints.get(at))
-            .and_then(|endpoint| endpoint.authority.to_str().ok());
+        let upstream = self.endpoint.as_ref().map(|(upstream, _)| self.pin.upstream(*upstream));
+        let endpoint = self.endpoint.as_ref().and_then(|(_, chosen)| chosen.endpoint());
         let now = jiff::Timestamp::now();
         let began = now.checked_sub(took).unwrap_or(now);
         let decision = self.decision.as_ref();
@@ -155,7 +153,7 @@ impl Record {
             bucket: decision.and_then(|d| d.bucket),
             generation: self.pin.generation,
             upstream: upstream.map(|upstream| upstream.name.as_str()),
-            endpoint,
+            endpoint: endpoint.map(|endpoint| &*endpoint.label),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             duration_ms: millis(took),

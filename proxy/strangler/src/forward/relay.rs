@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::attempt::InFlight;
+use super::in_flight::InFlight;
 use super::local::{Presence, Session};
 use super::record::Record;
 use super::tap::Tap;
@@ -105,7 +105,7 @@ impl Relay {
                         Ok(moved) => moved,
                         Err(MoveFault::Sink | MoveFault::Refused) => return Poll::Ready(Relayed::ClientGone),
                         Err(MoveFault::Ended | MoveFault::Framing(_)) => {
-                            return Poll::Ready(Relayed::Broken("http_response_incomplete"));
+                            return Poll::Ready(self.broken("http_response_incomplete"));
                         }
                     }
                 }
@@ -141,7 +141,7 @@ impl Relay {
             if Instant::now() >= until {
                 return Poll::Ready(match moved {
                     Moved::Blocked => Relayed::ClientGone,
-                    _ => Relayed::Broken("http_response_timeout"),
+                    _ => self.broken("http_response_timeout"),
                 });
             }
         }
@@ -181,6 +181,14 @@ impl Relay {
         {
             session.client.local.pool.put(endpoint, connection, keep);
         }
+    }
+
+    /// The upstream's answer broke off.
+    fn broken(&self, why: &'static str) -> Relayed {
+        if let Some(lease) = &self.lease {
+            lease.in_flight.broke();
+        }
+        Relayed::Broken(why)
     }
 
     /// Until when something must move.

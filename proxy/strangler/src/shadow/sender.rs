@@ -27,7 +27,7 @@ use crate::http1::chunked::{self, TrailerLimits};
 use crate::http1::wire::READ_BYTES;
 use crate::http1::{self, Buffers, Fields, Incoming, Known, ResponseHead, Version, Wire};
 use crate::telemetry::Recorder;
-use crate::upstream::connect::{ConnectError, Resolver, connect};
+use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::connection::{AnswerFault, Connection};
 use crate::upstream::{EndpointState, UpstreamState, balance};
 
@@ -100,7 +100,6 @@ pub(super) struct Received {
 
 /// The shadow thread's own connections.
 pub(super) struct Sender {
-    resolver: Resolver,
     idle: RefCell<HashMap<u64, Vec<Idle>>>,
     recorder: Rc<Recorder>,
     /// What every read goes into first.
@@ -132,7 +131,6 @@ impl From<AnswerFault> for Failure {
 impl Sender {
     pub(super) fn new(recorder: Rc<Recorder>) -> Sender {
         Sender {
-            resolver: Resolver::default(),
             idle: RefCell::default(),
             recorder,
             scratch: RefCell::new(vec![0; READ_BYTES].into()),
@@ -162,8 +160,9 @@ impl Sender {
         bounds: Bounds,
         mut reserved: Reserved,
     ) -> Result<Received, NotCompared> {
-        let at = balance::choose(state, Balance::LeastRequests, None);
-        let endpoint = state.endpoints.get(at).ok_or(NotCompared::Paused)?;
+        let members = state.members();
+        let at = balance::choose(&members, Balance::LeastRequests, &state.turn, None);
+        let endpoint = at.and_then(|at| members.get(at)).ok_or(NotCompared::Paused)?;
         let method = Method::from_bytes(outgoing.method.as_bytes()).map_err(|_| NotCompared::NotSent)?;
         // What waits to be written is a second copy of the body.
         if !reserved.grow(outgoing.body.len()) {
@@ -280,7 +279,7 @@ impl Sender {
         }
         let permit = endpoint.permit(limit, &self.recorder).ok_or(Failure::NotCompared(NotCompared::Shed))?;
         let patience = upstream.timeouts.connect.min(deadline.saturating_duration_since(Instant::now()));
-        match connect(endpoint, &self.resolver, patience).await {
+        match connect(endpoint, patience).await {
             Ok(tcp) => Ok(Connection::new(Wire::new(tcp, &self.buffers), permit)),
             // This process has no socket left: that says nothing about the service.
             Err(ConnectError::Exhausted(_) | ConnectError::NotBuilt) => {
@@ -312,7 +311,8 @@ impl Sender {
         let closes = head.fields.list(Known::Connection).any(|option| option.eq_ignore_ascii_case(b"close"));
         let clean = connection.wire.inbox().is_empty() && connection.wire.is_flushed();
         // Where places are few, none is kept from clients.
-        if closes || !clean || head.version == Version::Http10 || upstream.max_connections != 0 {
+        let unwanted = upstream.max_connections != 0 || endpoint.is_gone();
+        if closes || !clean || head.version == Version::Http10 || unwanted {
             return;
         }
         let mut all = self.idle.borrow_mut();

@@ -54,7 +54,7 @@ impl Slices {
     }
 
     /// Whether one more copy may be sent to an upstream: clients' requests and copies together may take half of
-    /// what it is given. An open breaker belongs here as well.
+    /// what it is given, and while its breaker is not closed clients' probes are all it gets.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Slices {
         }
         let Some(copies) = upstreams.get(&upstream.name) else { return Err(NotCompared::Paused) };
         let half = u64::from(upstream.max_in_flight.div_ceil(2));
-        if state.in_flight() + u64::from(copies.get()) >= half {
+        if !state.is_closed() || state.in_flight() + u64::from(copies.get()) >= half {
             return Err(NotCompared::Paused);
         }
         copies.set(copies.get() + 1);

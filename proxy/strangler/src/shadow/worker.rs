@@ -222,7 +222,7 @@ impl Worker {
             effect: effect.as_str(),
             generation: running.generation,
             upstream: Some(&upstream.name),
-            endpoint: received.endpoint.authority.to_str().ok(),
+            endpoint: Some(&received.endpoint.label),
             bytes_in: exchange.body_length(),
             bytes_out: received.reply.body.len() as u64,
             duration_ms: received.took.as_secs_f64() * 1000.0,

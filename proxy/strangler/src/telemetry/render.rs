@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use strangler_core::compare::Account;
+use strangler_core::upstreams::{BreakerPosition, State};
 use strangler_core::words::Phase;
 
 use super::recorder::{BUCKETS, Limit, Role, Shard, Side};
@@ -200,14 +201,7 @@ fn configuration(out: &mut String, running: &Running, stale: bool) {
             line!(out, "strangler_phase{{slice=\"{}\",phase=\"{phase}\"}} {holds}", escape(&slice.name));
         }
     }
-    line!(
-        out,
-        "# HELP strangler_upstream_endpoints Endpoints by state.\n# TYPE strangler_upstream_endpoints gauge"
-    );
-    for upstream in &running.upstreams {
-        let (name, count) = (escape(&upstream.name), upstream.endpoints.len());
-        line!(out, "strangler_upstream_endpoints{{upstream=\"{name}\",state=\"available\"}} {count}");
-    }
+    upstreams(out, running);
     line!(
         out,
         "# HELP strangler_config_generation Number of the configuration that serves.\n\
@@ -217,6 +211,35 @@ fn configuration(out: &mut String, running: &Running, stale: bool) {
         running.generation,
         u8::from(stale)
     );
+}
+
+fn upstreams(out: &mut String, running: &Running) {
+    line!(
+        out,
+        "# HELP strangler_upstream_endpoints Addresses of an upstream by state; unresolved: names without one.\n\
+         # TYPE strangler_upstream_endpoints gauge"
+    );
+    for upstream in &running.upstreams {
+        let (name, members) = (escape(&upstream.name), upstream.members());
+        let states = State::ALL.map(|state| (state.as_str(), members.count(state)));
+        for (state, count) in states.into_iter().chain([("unresolved", members.nameless.len())]) {
+            line!(out, "strangler_upstream_endpoints{{upstream=\"{name}\",state=\"{state}\"}} {count}");
+        }
+    }
+    line!(
+        out,
+        "# HELP strangler_breaker_state 0 closed, 1 half-open, 2 open; upstreams without a breaker have none.\n\
+         # TYPE strangler_breaker_state gauge"
+    );
+    for upstream in &running.upstreams {
+        let Some(breaker) = upstream.breaker() else { continue };
+        let state = match breaker.position {
+            BreakerPosition::Closed => 0,
+            BreakerPosition::HalfOpen => 1,
+            BreakerPosition::Open => 2,
+        };
+        line!(out, "strangler_breaker_state{{upstream=\"{}\"}} {state}", escape(&upstream.name));
+    }
 }
 
 /// A label value: backslash, quote and line feed escaped.

@@ -1,121 +1,161 @@
 //! Choosing an endpoint.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use strangler_core::snapshot::Balance;
+use strangler_core::upstreams::State;
 
-use super::{EndpointState, UpstreamState};
+use super::{EndpointState, Members};
 
-/// The endpoint for a request: an index into `upstream.endpoints`, other than `not` where there is another.
+/// The endpoint for a request: a place in `members.all`, other than `not` where there is another. `None` where
+/// nobody is to be asked.
 ///
-/// Least-requests is the power of two choices on requests in flight over all threads, weights respected.
-pub(crate) fn choose(upstream: &UpstreamState, balance: Balance, not: Option<usize>) -> usize {
-    let count = upstream.endpoints.len();
-    if count <= 1 {
-        return 0;
+/// Least-requests is the power of two choices on requests in flight over all threads, weights respected. Those
+/// where nobody answered a moment ago are avoided; an ejected one is asked only where nobody else is left to try.
+pub(crate) fn choose(
+    members: &Members,
+    balance: Balance,
+    turn: &AtomicUsize,
+    not: Option<usize>,
+) -> Option<usize> {
+    let usable = members.usable();
+    let chosen = match usable {
+        [] => return None,
+        [only] => *only,
+        _ => *usable.get(draw(members, balance, turn))?,
+    };
+    let fits = |at: usize| Some(at) != not && members.get(at).is_some_and(|endpoint| !endpoint.is_avoided());
+    if fits(chosen) {
+        return Some(chosen);
     }
-    let chosen = match balance {
-        Balance::RoundRobin => {
-            let turn = upstream.turn.fetch_add(1, Ordering::Relaxed);
-            let turn = u64::try_from(turn).unwrap_or_default() % upstream.weights.max(1);
-            at_weight(upstream, turn)
-        }
-        Balance::LeastRequests => two_choices(upstream),
-    };
-    let usable = |at: &usize| {
-        Some(*at) != not && upstream.endpoints.get(*at).is_some_and(|endpoint| !endpoint.is_avoided())
-    };
-    let around = || (0..count).map(|step| (chosen + step) % count);
-    // Where all are avoided, avoiding is no help.
-    around().find(usable).or_else(|| around().find(|at| Some(*at) != not)).unwrap_or(chosen)
+    Some(instead(members, chosen, not, fits))
 }
 
-fn two_choices(upstream: &UpstreamState) -> usize {
-    let weights = upstream.weights.max(1);
-    let first = at_weight(upstream, fastrand::u64(0..weights));
-    let mut second = at_weight(upstream, fastrand::u64(0..weights));
-    if second == first {
-        second = (first + 1 + fastrand::usize(0..upstream.endpoints.len() - 1)) % upstream.endpoints.len();
+fn draw(members: &Members, balance: Balance, turn: &AtomicUsize) -> usize {
+    match balance {
+        Balance::RoundRobin => {
+            let turn = u64::try_from(turn.fetch_add(1, Ordering::Relaxed)).unwrap_or_default();
+            members.at_weight(turn % members.weights().max(1))
+        }
+        Balance::LeastRequests => two_choices(members),
     }
-    match (upstream.endpoints.get(first), upstream.endpoints.get(second)) {
-        (Some(a), Some(b)) if load(b) < load(a) => second,
+}
+
+/// Somebody else than `chosen`, each of the others alike. Where all are avoided, avoiding is no help.
+fn instead(members: &Members, chosen: usize, not: Option<usize>, fits: impl Fn(usize) -> bool) -> usize {
+    let usable = members.usable();
+    let from = fastrand::usize(0..usable.len().max(1));
+    let around = || usable.iter().cycle().skip(from).take(usable.len()).copied();
+    let ejected = || {
+        (0..members.all.len())
+            .filter(|at| members.all.get(*at).is_some_and(|member| member.state == State::Ejected))
+    };
+    around()
+        .find(|at| fits(*at))
+        .or_else(|| ejected().find(|at| fits(*at)))
+        .or_else(|| around().find(|at| Some(*at) != not))
+        .or_else(|| ejected().find(|at| Some(*at) != not))
+        .unwrap_or(chosen)
+}
+
+fn two_choices(members: &Members) -> usize {
+    let usable = members.usable();
+    let weights = members.weights().max(1);
+    let first = members.at_weight(fastrand::u64(0..weights));
+    let mut second = members.at_weight(fastrand::u64(0..weights));
+    if second == first {
+        second = (first + 1 + fastrand::usize(0..usable.len() - 1)) % usable.len();
+    }
+    let member = |index: usize| usable.get(index).and_then(|at| members.all.get(*at));
+    match (member(first), member(second)) {
+        (Some(a), Some(b)) if load(&b.endpoint, b.weight) < load(&a.endpoint, a.weight) => second,
         _ => first,
     }
 }
 
 /// Requests in flight per unit of weight, scaled so that it can be compared as an integer.
-fn load(endpoint: &EndpointState) -> u64 {
+fn load(endpoint: &EndpointState, weight: u32) -> u64 {
     let in_flight = u64::from(endpoint.in_flight.load(Ordering::Relaxed));
-    (in_flight << 20) / u64::from(endpoint.endpoint.weight.max(1))
-}
-
-/// The endpoint that owns place `at` when each has as many places as its weight.
-fn at_weight(upstream: &UpstreamState, mut at: u64) -> usize {
-    for (index, endpoint) in upstream.endpoints.iter().enumerate() {
-        let weight = u64::from(endpoint.endpoint.weight);
-        if at < weight {
-            return index;
-        }
-        at -= weight;
-    }
-    0
+    (in_flight << 20) / u64::from(weight.max(1))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
 
     use strangler_core::snapshot::Balance;
 
-    use super::choose;
-    use crate::forward::tests::snapshot;
+    use super::{Members, choose};
+    use crate::forward::tests::compiled;
     use crate::upstream::UpstreamState;
 
     fn upstream(weights: &[u32]) -> UpstreamState {
-        let origins: Vec<String> =
-            (1..=weights.len()).map(|port| format!("http://127.0.0.1:{port}")).collect();
-        let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-        let snapshot = snapshot(&origins);
-        let mut upstream = (**snapshot.upstream(snapshot.legacy)).clone();
-        for (endpoint, weight) in upstream.endpoints.iter_mut().zip(weights) {
-            endpoint.weight = *weight;
-        }
-        UpstreamState::new(&upstream, None)
+        let endpoint =
+            |(at, weight)| format!("{{ url = \"http://127.0.0.1:{}\", weight = {weight} }}", at + 1);
+        let endpoints: Vec<String> = weights.iter().enumerate().map(endpoint).collect();
+        let text = format!("[upstreams.monolith]\nendpoints = [{}]\n", endpoints.join(", "));
+        let snapshot = compiled(&format!("version = 1\nlegacy = \"monolith\"\n{text}"));
+        UpstreamState::new(snapshot.upstream(snapshot.legacy), None)
     }
 
-    fn share(upstream: &UpstreamState, balance: Balance, index: usize) -> f64 {
-        let hits: u32 = (0..3000).map(|_| u32::from(choose(upstream, balance, None) == index)).sum();
+    fn share(members: &Members, balance: Balance, index: usize) -> f64 {
+        let turn = AtomicUsize::new(0);
+        let hits: u32 =
+            (0..3000).map(|_| u32::from(choose(members, balance, &turn, None) == Some(index))).sum();
         f64::from(hits) / 3000.0
+    }
+
+    fn chosen(members: &Members, not: Option<usize>) -> usize {
+        choose(members, Balance::LeastRequests, &AtomicUsize::new(0), not).unwrap()
     }
 
     #[test]
     fn round_robin_respects_weights() {
-        let upstream = upstream(&[1, 2]);
-        assert!((share(&upstream, Balance::RoundRobin, 1) - 2.0 / 3.0).abs() < 0.001);
+        let members = upstream(&[1, 2, 4]).members();
+        for (index, weight) in [(0, 1.0), (1, 2.0), (2, 4.0)] {
+            assert!((share(&members, Balance::RoundRobin, index) - weight / 7.0).abs() < 0.001);
+        }
     }
 
     #[test]
-    fn least_requests_avoids_the_busy_endpoint() {
-        let upstream = upstream(&[1, 1]);
-        upstream.endpoints[0].in_flight.store(10, Ordering::Relaxed);
-        assert!(share(&upstream, Balance::LeastRequests, 1) > 0.999);
+    fn least_requests_respects_weights_and_avoids_the_busy_endpoint() {
+        let members = upstream(&[1, 3]).members();
+        // Of two, both are always compared: at rest, the first that was drawn wins.
+        assert!((share(&members, Balance::LeastRequests, 1) - 0.75).abs() < 0.05);
+        let members = upstream(&[1, 1]).members();
+        members.all[0].endpoint.in_flight.store(10, Ordering::Relaxed);
+        assert!(share(&members, Balance::LeastRequests, 1) > 0.999);
     }
 
     #[test]
     fn an_endpoint_where_nobody_answered_is_avoided_while_there_is_another() {
-        let upstream = upstream(&[1, 1, 1]);
-        upstream.endpoints[0].avoid();
-        assert!((0..100).all(|_| choose(&upstream, Balance::LeastRequests, None) != 0));
-        upstream.endpoints[1].avoid();
-        upstream.endpoints[2].avoid();
-        assert!(share(&upstream, Balance::RoundRobin, 0) > 0.3);
+        let members = upstream(&[1, 1, 1]).members();
+        let now = Instant::now();
+        members.all[0].endpoint.avoid(now);
+        assert!((0..100).all(|_| chosen(&members, None) != 0));
+        assert!((share(&members, Balance::LeastRequests, 1) - 0.5).abs() < 0.1, "the others share alike");
+        members.all[1].endpoint.avoid(now);
+        members.all[2].endpoint.avoid(now);
+        assert!(share(&members, Balance::RoundRobin, 0) > 0.3);
     }
 
     #[test]
     fn a_failed_endpoint_is_not_chosen_again_while_there_is_another() {
-        let upstream = upstream(&[1, 100]);
+        let members = upstream(&[1, 100]).members();
         for _ in 0..100 {
-            assert_eq!(choose(&upstream, Balance::LeastRequests, Some(1)), 0);
+            assert_eq!(chosen(&members, Some(1)), 0);
         }
+    }
+
+    #[test]
+    fn an_ejected_endpoint_is_asked_only_where_nobody_else_is_left_to_try() {
+        let upstream = upstream(&[1, 1]);
+        upstream.failed(&upstream.members().all[0].endpoint, 5, || "status 503".to_owned(), Instant::now());
+        let members = upstream.members();
+        assert!((0..100).all(|_| chosen(&members, None) == 1));
+        assert_eq!(chosen(&members, Some(1)), 0);
+        members.all[1].endpoint.avoid(Instant::now());
+        assert_eq!(chosen(&members, None), 0);
     }
 }

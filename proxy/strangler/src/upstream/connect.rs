@@ -1,22 +1,13 @@
-//! Opening a connection to an endpoint: names, addresses, time.
+//! Opening a connection to an endpoint.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use strangler_core::snapshot::Scheme;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::EndpointState;
-
-/// A name is asked for again after this long, so that headless services scale without a reload.
-const NAME_AGE: Duration = Duration::from_secs(10);
-
-/// Names remembered per thread; more are asked for every time.
-const MAX_NAMES: usize = 4096;
 
 /// Why there is no connection. No byte of a request was sent in any of these cases.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +21,6 @@ pub(crate) enum ConnectError {
     /// No route to the address.
     #[error("destination unreachable")]
     Unreachable,
-    /// The name has no address.
-    #[error("the name cannot be resolved: {0}")]
-    Unresolved(io::Error),
     /// This process cannot open another socket.
     #[error("no socket: {0}")]
     Exhausted(io::Error),
@@ -60,66 +48,19 @@ impl From<io::Error> for ConnectError {
     }
 }
 
-/// Names that one thread has asked for.
-#[derive(Debug, Default)]
-pub(crate) struct Resolver {
-    known: RefCell<HashMap<String, (Vec<IpAddr>, Instant)>>,
-}
-
-impl Resolver {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let now = Instant::now();
-        if let Some((addresses, asked)) = self.known.borrow().get(host)
-            && now.duration_since(*asked) < NAME_AGE
-        {
-            return Ok(addresses.clone());
-        }
-        let addresses: Vec<IpAddr> =
-            tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect();
-        if addresses.is_empty() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let mut known = self.known.borrow_mut();
-        if known.len() < MAX_NAMES || known.contains_key(host) {
-            known.insert(host.to_owned(), (addresses.clone(), now));
-        }
-        Ok(addresses)
-    }
-}
-
-/// Opens a connection within `patience`, trying each address of a name in turn.
+/// Opens a connection within `patience`.
 ///
 /// # Errors
 ///
-/// Why there is none; of several addresses, the last one's reason.
-pub(crate) async fn connect(
-    endpoint: &Arc<EndpointState>,
-    resolver: &Resolver,
-    patience: Duration,
-) -> Result<TcpStream, ConnectError> {
+/// Why there is none.
+pub(crate) async fn connect(endpoint: &EndpointState, patience: Duration) -> Result<TcpStream, ConnectError> {
     if endpoint.endpoint.scheme == Scheme::Https {
         return Err(ConnectError::NotBuilt);
     }
-    match tokio::time::timeout(patience, connect_any(endpoint, resolver)).await {
+    match tokio::time::timeout(patience, connect_one(endpoint.address)).await {
         Ok(outcome) => outcome,
         Err(_elapsed) => Err(ConnectError::TimedOut),
     }
-}
-
-async fn connect_any(endpoint: &Arc<EndpointState>, resolver: &Resolver) -> Result<TcpStream, ConnectError> {
-    let port = endpoint.endpoint.port;
-    if let Some(address) = endpoint.address {
-        return connect_one(SocketAddr::new(address, port)).await;
-    }
-    let addresses = resolver.resolve(&endpoint.endpoint.host).await.map_err(ConnectError::Unresolved)?;
-    let mut last = ConnectError::Refused;
-    for address in addresses {
-        match connect_one(SocketAddr::new(address, port)).await {
-            Ok(tcp) => return Ok(tcp),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 async fn connect_one(address: SocketAddr) -> Result<TcpStream, ConnectError> {

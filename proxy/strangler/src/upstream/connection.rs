@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::state::ConnectionPermit;
+use super::endpoint::ConnectionPermit;
 use crate::http1::{HeadFault, ResponseHead, Wire};
 
 /// Bytes of an upstream's response head.

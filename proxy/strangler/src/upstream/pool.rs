@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use strangler_core::words::{Effect, Share};
+use strangler_core::words::Effect;
 
 use super::EndpointState;
 use super::connection::Connection;
@@ -17,12 +17,6 @@ const MAX_IDLE: usize = 512;
 
 /// An unsafe request takes no connection that was idle longer: the upstream may just be closing it.
 const UNSAFE_IDLE: Duration = Duration::from_secs(1);
-
-/// Retries are budgeted over this long.
-const BUDGET_WINDOW: Duration = Duration::from_secs(10);
-
-/// Retries that are always allowed per window, so that a quiet upstream has any.
-const BUDGET_FLOOR: u64 = 10;
 
 /// Who is asked whether an idle connection is quiet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +41,6 @@ struct Shelf {
     endpoint: Option<Arc<EndpointState>>,
     /// The most recently used last.
     idle: Vec<Idle>,
-    window: Option<Instant>,
-    requests: u64,
-    retries: u64,
 }
 
 /// Idle connections of one data thread.
@@ -70,8 +61,7 @@ impl Pool {
         cx: &mut Context<'_>,
     ) -> Option<Connection> {
         let mut shelves = self.shelves.borrow_mut();
-        let shelf = shelves.entry(endpoint.id).or_default();
-        shelf.requests += 1;
+        let shelf = shelves.get_mut(&endpoint.id)?;
         while let Some(last) = shelf.idle.last() {
             let age = now.saturating_duration_since(last.since);
             if effect == Effect::Write && age >= UNSAFE_IDLE {
@@ -92,7 +82,7 @@ impl Pool {
     /// Keeps a connection whose exchange is complete for at most `keep`.
     pub(crate) fn put(&self, endpoint: &Arc<EndpointState>, connection: Connection, keep: Duration) {
         // Whoever waits for a place under `max_connections` may be on another thread.
-        if keep.is_zero() || endpoint.starved.load(Ordering::Relaxed) > 0 {
+        if keep.is_zero() || endpoint.starved.load(Ordering::Relaxed) > 0 || endpoint.is_gone() {
             return;
         }
         let mut shelves = self.shelves.borrow_mut();
@@ -104,34 +94,20 @@ impl Pool {
         }
     }
 
-    /// Whether one more retry fits the budget; counts it where it does.
-    pub(crate) fn allow_retry(&self, endpoint: &EndpointState, budget: Share, now: Instant) -> bool {
-        let mut shelves = self.shelves.borrow_mut();
-        let shelf = shelves.entry(endpoint.id).or_default();
-        // A share of the requests since the window began, not of all that ever were.
-        if shelf.window.is_none_or(|began| now.saturating_duration_since(began) >= BUDGET_WINDOW) {
-            shelf.window = Some(now);
-            shelf.requests = 0;
-            shelf.retries = 0;
-        }
-        let allowed = BUDGET_FLOOR + shelf.requests * u64::from(budget.basis_points()) / 10_000;
-        let fits = shelf.retries < allowed;
-        shelf.retries += u64::from(fits);
-        fits
-    }
-
-    /// Closes what is idle for too long, was closed by its upstream, or keeps another thread waiting.
+    /// Closes what is idle for too long, was closed by its upstream, keeps another thread waiting, or leads to
+    /// an address that nobody is sent to any more.
     pub(crate) fn sweep(&self, now: Instant) {
         let mut shelves = self.shelves.borrow_mut();
         shelves.retain(|_, shelf| {
-            let wanted = |endpoint: &Arc<EndpointState>| endpoint.starved.load(Ordering::Relaxed) > 0;
-            if shelf.endpoint.as_ref().is_some_and(wanted) {
+            let unwanted = |endpoint: &Arc<EndpointState>| {
+                endpoint.starved.load(Ordering::Relaxed) > 0 || endpoint.is_gone()
+            };
+            if shelf.endpoint.as_ref().is_some_and(unwanted) {
                 shelf.idle.clear();
             }
             let mut cx = Context::from_waker(Waker::noop());
             shelf.idle.retain(|idle| now < idle.until && idle.connection.is_idle(&mut cx));
-            let quiet = shelf.window.is_none_or(|at| now.saturating_duration_since(at) >= BUDGET_WINDOW);
-            !shelf.idle.is_empty() || !quiet
+            !shelf.idle.is_empty()
         });
     }
 }

@@ -166,14 +166,14 @@ fn copies_pause_while_their_target_is_busy_with_clients() {
     let kit = Kit::new(&text);
     let running = kit.live.pin();
     let slice = &running.snapshot.slices[0];
-    let endpoint = &running.upstream(slice.upstream).endpoints[0];
-    endpoint.in_flight.store(5, Ordering::Relaxed);
+    let upstream = running.upstream(slice.upstream);
+    (0..5).for_each(|_| assert!(upstream.enter(10)));
     kit.exchange("GET /", &[], BODY);
     assert_eq!(kit.accounts(1), [("paused".to_owned(), 1)].into());
-    endpoint.in_flight.store(4, Ordering::Relaxed);
+    upstream.exit();
     kit.exchange("GET /", &[], BODY);
     assert_eq!(kit.accounts(2)["match"], 1);
-    assert_eq!(endpoint.in_flight.load(Ordering::Relaxed), 4, "copies are not counted as clients' requests");
+    assert_eq!(upstream.in_flight(), 4, "copies are not counted as clients' requests");
 }
 
 #[test]

@@ -29,6 +29,8 @@ use crate::server::Server;
 use crate::shadow::Shadows;
 use crate::store::{Evidence, Store};
 use crate::telemetry::Telemetry;
+use crate::upstream::names::{NAME_SERVERS, NameSources, Names};
+use crate::upstream::upkeep;
 
 /// How long the end of the access log may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -75,6 +77,8 @@ struct Process {
 pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Output) -> super::Outcome {
     let mut signals =
         Signals::listen().map_err(|error| Failure::new(Exit::Failed, format!("no signals: {error}")))?;
+    let names = NameSources::of_system(std::env::var(NAME_SERVERS).ok().as_deref())
+        .map_err(|why| Failure::new(Exit::Invalid, why))?;
     let settings = start.compiled.snapshot.server.clone();
     // The admin listener is bound first: it takes its port for itself, so a second process with this
     // configuration fails here instead of taking a share of the public port.
@@ -92,6 +96,8 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     let evidence =
         Evidence::start(store.directory(), Arc::clone(&compiled.snapshot), Arc::clone(&telemetry.feed))
             .map_err(|error| Failure::new(Exit::Invalid, format!("evidence cannot be kept: {error}")))?;
+    // Before the first client: its request need not wait for a name.
+    tokio::spawn(upkeep::run(Arc::clone(&live), Arc::new(Names::new(names))));
     let base = std::path::absolute(source.base()).unwrap_or_else(|_| PathBuf::from("/"));
     let journal = Arc::new(Journal {
         store: Arc::clone(&store),
