@@ -5,13 +5,14 @@
 //! [`crate::server`] and [`crate::upstream`]).
 //!
 //! Reading order: `inbound` (what may be routed), `outbound` (what the upstream is sent), `attempt` (to whom,
-//! and how often), `upload` (the client's body), `outcome` (what the client gets), `relay` (how it gets there).
+//! and how often), `fallback` (legacy in its place), `upload` (the client's body), `outcome` (what the client gets), `relay` (how it gets there).
 
 mod answer;
 mod attempt;
 mod cohort_cookie;
 mod deadline;
 mod error;
+mod fallback;
 mod forwarded;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -107,12 +108,13 @@ pub(crate) async fn serve(session: &mut Session, request: &mut RequestHead, pipe
             answer::options(downstream, &mut record, &mut session.wire);
             return finish_own(session, downstream, has_body, record).await;
         }
-        Ok(Prepared::Forward(plan, body)) => {
+        Ok(Prepared::Forward(mut plan, body)) => {
             upload = body;
-            let answered = attempt::exchange(session, &pin, &plan, request, &mut upload, &mut record).await;
+            let answered =
+                fallback::exchange(session, &pin, &mut plan, request, &mut upload, &mut record).await;
             record.bytes_in = upload.as_ref().map_or(0, Upload::received);
             downstream.persistent &= !client.local.draining.get();
-            answered.and_then(|answered| {
+            answered.map(|answered| {
                 outcome::accept(answered, &pin, &plan, upload.as_mut(), downstream, &mut record)
             })
         }
@@ -133,7 +135,7 @@ pub(crate) async fn serve(session: &mut Session, request: &mut RequestHead, pipe
             relay_body(session, relay, &mut upload, record).await
         }
         Err(error) => {
-            record.tap.failed(error);
+            record.failed(error);
             let unread = match &upload {
                 Some(upload) => !upload.is_finished(),
                 None => !matches!(framing, Ok(Framing::None | Framing::Length(0))),
@@ -255,10 +257,12 @@ fn prepare(
     let (client_ip, trust) = forwarded::client_ip(&head.fields, client.peer, &settings.trusted_proxies);
     record.client_ip = client_ip;
     let mut plan = Plan::new(decision(client, pin, head, record)?, trust);
-    let upload = upload(pin, head, framing);
+    let mut upload = upload(pin, head, framing);
     let passing = Passing { via: &client.local.via, peer: &client.peer_text };
     outbound::prepare(head, passing, &pin.snapshot, &mut plan)?;
     record.tap.request(head, if upload.is_some() { HasBody::Yes } else { HasBody::No });
+    let announced = if let Framing::Length(length) = framing { Some(length) } else { None };
+    plan.spare = fallback::spare(pin, &plan, head, upload.as_mut(), announced, record);
     outbound::apply_policy(head, &pin.snapshot, &mut plan)?;
     if let Framing::Length(length) = framing
         && pin.snapshot.limits.body.is_some_and(|max| length > max)

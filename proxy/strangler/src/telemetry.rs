@@ -19,6 +19,7 @@ pub use judged::{Judged, JudgedSums};
 pub use recorder::{Answerer, Limit, Recorder, RequestOutcome, Role, Side};
 
 use strangler_core::compare::Account;
+use strangler_core::routing::fallback::Trouble;
 
 use crate::live::Running;
 use recorder::Shard;
@@ -146,6 +147,16 @@ impl Telemetry {
         let mut sums = BTreeMap::new();
         for shard in self.lock().iter() {
             shard.add_near_misses(&mut sums);
+        }
+        sums
+    }
+
+    /// Reads that legacy was asked because the extracted side failed, by slice and failure, since the process
+    /// started.
+    pub fn fallbacks(&self) -> BTreeMap<(Arc<str>, Trouble), u64> {
+        let mut sums = BTreeMap::new();
+        for shard in self.lock().iter() {
+            shard.add_fallbacks(&mut sums);
         }
         sums
     }

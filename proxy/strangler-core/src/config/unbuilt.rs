@@ -36,20 +36,12 @@ enum Values {
 struct Unbuilt(Scope, &'static str, Values, &'static str);
 
 /// What this version does not build.
-const UNBUILT: [Unbuilt; 9] = [
+const UNBUILT: [Unbuilt; 6] = [
     Unbuilt(Scope::Server, "tls", Values::All, "the public listener speaks plain HTTP"),
     Unbuilt(Scope::Upstream, "tls", Values::All, "upstreams are spoken to in plain HTTP"),
     Unbuilt(Scope::Upstream, "protocol", Values::AllBut("http1"), "upstreams are spoken to in HTTP/1.1"),
     Unbuilt(Scope::Slice, "sync_lag", Values::All, "the lag of synchronisation is not asked for"),
-    Unbuilt(
-        Scope::Policy,
-        "fallback",
-        Values::AllBut("never"),
-        "legacy does not stand in for a failing service",
-    ),
-    Unbuilt(Scope::Policy, "fallback_after", Values::All, "legacy does not stand in for a failing service"),
     Unbuilt(Scope::Policy, "guardrails", Values::AllButFalse, "nothing retreats by itself"),
-    Unbuilt(Scope::Policy, "unavailable", Values::All, "the proxy answers with its own 502, 503 or 504"),
     Unbuilt(Scope::Policy, "read_your_writes", Values::AllBut("0s"), "reads follow the phase alone"),
 ];
 
@@ -219,6 +211,9 @@ canary = "10%"
 cohort = "x"
 cohort_by = ["client-ip", "cookie:x"]
 cohort_cookie = { name = "x" }
+fallback = ["5xx", "connect-error"]
+fallback_after = "1s"
+unavailable = { status = 503 }
 writer = "by-cohort"
 sync = "shared"
 routes = [{ match = "/e", phase = "canary", canary = "1%" }]
@@ -269,11 +264,8 @@ cohort_cookie = { name = "x" }
                 "the endpoint `https://127.0.0.1:8002`",
                 "`protocol = \"auto\"` in [upstreams.u]",
                 "`tls` in [upstreams.u]",
-                "`unavailable` in [defaults]",
                 "`sync_lag` in [slices.a]",
                 "`read_your_writes = \"10s\"` in [slices.a]",
-                "`fallback` in a route",
-                "`fallback_after = \"1s\"` in [slices.a]",
                 "`guardrails` in a route",
             ]
         );

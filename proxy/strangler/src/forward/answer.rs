@@ -1,6 +1,11 @@
-//! Answers that the proxy makes itself: short, in the client's format, with a request id.
+//! Answers that the proxy makes itself: short, in the client's format and, where a slice has them, in its own words, with
+//! a request id.
+
+use std::rc::Rc;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
+use strangler_core::snapshot::Unavailable;
 
 use super::error::ForwardError;
 use super::outcome::Downstream;
@@ -9,6 +14,10 @@ use crate::http1::{Known, ResponseHead, Version, Wire};
 
 /// Methods of `Allow` where CONNECT and TRACE are refused.
 const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// A page that is read as easily as the site's own.
+const STYLE: &str =
+    "<style>body{font:1.1em/1.5 system-ui,sans-serif;max-width:34em;margin:4em auto;padding:0 1em}</style>\n";
 
 /// What the client reads best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,11 +73,13 @@ pub(crate) fn refuse(
     record: &mut Record,
     wire: &mut Wire,
 ) {
-    let status = error.status();
     if let Some(limit) = error.limit() {
         record.client().local.recorder.limit(limit);
     }
-    let text = render(status, error, format, record.request_id.as_deref());
+    let pin = Rc::clone(&record.pin);
+    let said = Said::of(error, record.unavailable(&pin.snapshot));
+    let status = said.status;
+    let text = render(said, error, format, record.request_id.as_deref());
     let mut head = ResponseHead { status: status.as_u16(), ..ResponseHead::default() };
     head.reason.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     let fields = &mut head.fields;
@@ -87,7 +98,7 @@ pub(crate) fn refuse(
     if error == ForwardError::MethodNotAllowed {
         fields.append(b"allow", ALLOWED);
     }
-    if let Some(seconds) = error.retry_after() {
+    if let Some(seconds) = said.retry_after {
         fields.append(b"retry-after", seconds.to_string().as_bytes());
     }
     record.answered_by_proxy(status.as_u16(), Some(error.proxy_status()));
@@ -116,27 +127,86 @@ fn give(mut head: ResponseHead, text: &[u8], downstream: Downstream, record: &mu
     }
 }
 
-fn render(status: StatusCode, error: ForwardError, format: Format, id: Option<&str>) -> String {
+/// What the client is told.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    status: StatusCode,
+    sentence: &'a str,
+    /// Seconds after which it may ask again.
+    retry_after: Option<u64>,
+    /// The words are the slice's own.
+    own_words: bool,
+}
+
+impl<'a> Said<'a> {
+    /// What the slice says where nobody can answer for it, or else what the proxy says.
+    fn of(error: ForwardError, unavailable: Option<&'a Unavailable>) -> Said<'a> {
+        match unavailable.filter(|_| matches!(error.status().as_u16(), 502..=504)) {
+            Some(unavailable) => Said {
+                status: unavailable.status,
+                sentence: &unavailable.message,
+                retry_after: Some(whole_seconds(unavailable.retry_after)),
+                own_words: true,
+            },
+            None => Said {
+                status: error.status(),
+                sentence: error.sentence(),
+                retry_after: error.retry_after().map(u64::from),
+                own_words: false,
+            },
+        }
+    }
+}
+
+/// Rounded up: a client that asks again after so many seconds is not too early (RFC 9110, 10.2.3).
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+fn render(said: Said<'_>, error: ForwardError, format: Format, id: Option<&str>) -> String {
+    let Said { status, sentence, retry_after, own_words } = said;
+    let code = status.as_u16();
     let reason = status.canonical_reason().unwrap_or_default();
-    let sentence = error.sentence();
     let id = id.unwrap_or_default();
     match format {
         Format::Json => {
-            let value = serde_json::json!({
-                "status": status.as_u16(),
+            let mut value = serde_json::json!({
+                "status": code,
                 "error": error.proxy_status(),
                 "message": sentence,
                 "request_id": id,
             });
+            if let (Some(seconds), Some(object)) = (retry_after, value.as_object_mut()) {
+                object.insert("retry_after".to_owned(), seconds.into());
+            }
             format!("{value}\n")
         }
-        Format::Html => format!(
-            "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{code} {reason}</title>\n\
-             <h1>{reason}</h1>\n<p>{sentence}</p>\n<p><small>Request {id}</small></p></html>\n",
-            code = status.as_u16(),
-            id = escape(id)
-        ),
-        Format::Text => format!("{} {reason}\n{sentence}\nRequest {id}\n", status.as_u16()),
+        Format::Html => {
+            let sentence = escape(sentence);
+            let (title, heading, more) = match retry_after {
+                _ if !own_words => (format!("{code} {reason}"), reason, format!("<p>{sentence}</p>\n")),
+                Some(seconds) if seconds > 0 => {
+                    (sentence.clone(), &*sentence, format!("<p>Please try again in {}.</p>\n", span(seconds)))
+                }
+                _ => (sentence.clone(), &*sentence, String::new()),
+            };
+            format!(
+                "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+                 <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\n{STYLE}\
+                 <h1>{heading}</h1>\n{more}<footer><small>Request {}</small></footer></html>\n",
+                escape(id)
+            )
+        }
+        Format::Text => format!("{code} {reason}\n{sentence}\nRequest {id}\n"),
+    }
+}
+
+/// A time as people say it.
+fn span(seconds: u64) -> String {
+    match (seconds, seconds.div_ceil(60)) {
+        (1, _) => "a second".to_owned(),
+        (..=90, _) => format!("{seconds} seconds"),
+        (_, minutes) => format!("{minutes} minutes"),
     }
 }
 

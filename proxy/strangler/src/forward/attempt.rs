@@ -136,6 +136,9 @@ impl Tries<'_> {
             };
             set_host(request, plan, self.upstream, endpoint);
             request.write(connection.wire.outbox());
+            if let Some(upload) = upload {
+                upload.replay(connection.wire.outbox());
+            }
             let sent = connection.wire.sent();
             let mut waiting = Waiting {
                 session,
@@ -144,7 +147,7 @@ impl Tries<'_> {
                 tap: &mut record.tap,
                 head: &mut head,
                 began: Instant::now(),
-                patience: self.timeouts.response,
+                patience: plan.patience(self.timeouts.response),
                 informational: 0,
                 version: record.version,
             };

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use strangler_core::routing::Refusal;
+use strangler_core::routing::fallback::Trouble;
 
 use super::upload::UploadFault;
 use crate::telemetry::Limit;
@@ -115,6 +116,35 @@ impl ForwardError {
             | ForwardError::ConnectFailed => Retry::Harmless,
             _ => Retry::Never,
         }
+    }
+
+    /// What it means of the extracted side; `None` where the request itself was at fault.
+    pub(crate) fn trouble(self) -> Option<Trouble> {
+        Some(match self {
+            ForwardError::ConnectRefused
+            | ForwardError::Unreachable
+            | ForwardError::Unresolved
+            | ForwardError::ConnectFailed => Trouble::Connect,
+            ForwardError::ConnectTimeout => Trouble::ConnectTimeout,
+            ForwardError::ResponseTimeout => Trouble::Timeout,
+            ForwardError::Malformed
+            | ForwardError::HeadTooLarge
+            | ForwardError::UnsolicitedUpgrade
+            | ForwardError::Terminated => Trouble::Broken,
+            ForwardError::NoEndpoint => Trouble::NoEndpoint,
+            ForwardError::BreakerOpen(_) => Trouble::BreakerOpen,
+            ForwardError::Busy | ForwardError::NoConnection | ForwardError::NoSocket => Trouble::Shed,
+            ForwardError::BadRequest(_)
+            | ForwardError::MethodNotAllowed
+            | ForwardError::TargetTooLong
+            | ForwardError::HeadersTooLarge(_)
+            | ForwardError::HeadTimeout
+            | ForwardError::Upload(_)
+            | ForwardError::ClientGone
+            | ForwardError::Loop
+            | ForwardError::Refused(_)
+            | ForwardError::Internal => return None,
+        })
     }
 
     /// Status of the answer.

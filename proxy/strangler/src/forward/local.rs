@@ -143,6 +143,9 @@ pub(crate) struct Session {
     pub(crate) client: Rc<Client>,
     pub(crate) wire: Wire,
     pub(crate) deadline: Deadline,
+    /// Whether the client was sent anything of an answer to the request that is served: an informational response
+    /// other than 100.
+    pub(crate) informed: bool,
     /// Since when the client has sent its last byte.
     ended: Option<Instant>,
 }
@@ -158,7 +161,7 @@ pub(crate) enum Presence {
 
 impl Session {
     pub(crate) fn new(client: Rc<Client>, wire: Wire, deadline: Deadline) -> Session {
-        Session { client, wire, deadline, ended: None }
+        Session { client, wire, deadline, informed: false, ended: None }
     }
 
     /// Whether the client is still there. Bytes of a next request that arrive meanwhile are kept; while there are

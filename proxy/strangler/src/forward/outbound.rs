@@ -1,10 +1,13 @@
 //! What an upstream is sent: the client's head without what is not its to say, and what the proxy adds.
 
+use std::time::{Duration, Instant};
+
 use strangler_core::routing::rewrite::rewrite;
 use strangler_core::snapshot::{HeaderOps, Policy, Snapshot, Timeouts, Upstream};
 use strangler_core::words::{Effect, Owner, RouteId, SliceId, UpstreamId};
 
 use super::error::ForwardError;
+use super::fallback::Spare;
 use super::forwarded::{self, Trust};
 use super::local::Pin;
 use super::location::PublicOrigin;
@@ -34,12 +37,14 @@ pub(crate) struct Plan {
     pub(crate) public: Option<PublicOrigin>,
     /// Whether the request may only be sent where nobody can have seen it before.
     pub(crate) unsafe_request: bool,
+    /// What legacy is asked where the extracted side fails.
+    pub(crate) spare: Option<Spare>,
 }
 
 impl Plan {
     pub(crate) fn new(decided: Decided, trust: Trust) -> Plan {
         let unsafe_request = decided.effect == Effect::Write;
-        Plan { decided, trust, upgrade: None, host: None, public: None, unsafe_request }
+        Plan { decided, trust, upgrade: None, host: None, public: None, unsafe_request, spare: None }
     }
 
     /// The policy that applies to this exchange: only the extracted side has one.
@@ -59,9 +64,18 @@ impl Plan {
         let own = upstream.timeouts;
         let route = self.policy(&pin.snapshot).map(|policy| policy.timeouts).unwrap_or_default();
         Timeouts {
-            connect: route.connect.unwrap_or(own.connect),
+            connect: self.patience(route.connect.unwrap_or(own.connect)),
             response: route.response.unwrap_or(own.response),
             idle: route.idle.unwrap_or(own.idle),
+        }
+    }
+
+    /// How long something is waited for from now on: a read that legacy can answer waits no longer in all than its
+    /// policy says.
+    pub(crate) fn patience(&self, limit: Duration) -> Duration {
+        match self.spare.as_ref().and_then(|spare| spare.answer_by) {
+            Some(by) => limit.min(by.saturating_duration_since(Instant::now())),
+            None => limit,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use strangler_core::snapshot::HostPolicy;
 
 use super::attempt::Answered;
@@ -37,28 +38,41 @@ pub(crate) enum Follows {
     Tunnel(Lease),
 }
 
-/// Checks an answer and makes its head the one the client gets.
+/// What holds of an answer that may be passed on.
+pub(crate) struct Judged {
+    framing: Framing,
+    /// The protocol that both sides agreed on.
+    switched: Option<Vec<u8>>,
+}
+
+/// Checks an answer.
 ///
 /// # Errors
 ///
 /// Where the answer breaks a rule; its connection is then closed.
+pub(crate) fn judge(answered: &mut Answered, plan: &Plan, method: &Method) -> Result<Judged, ForwardError> {
+    let framing = answered.head.framing(method).map_err(|_| {
+        answered.in_flight.broke();
+        ForwardError::Malformed
+    })?;
+    let switched = switched(&answered.head, plan).inspect_err(|_| answered.in_flight.broke())?;
+    Ok(Judged { framing, switched })
+}
+
+/// Makes an answer's head the one the client gets.
 pub(crate) fn accept(
-    answered: Answered,
+    (answered, judged): (Answered, Judged),
     pin: &Pin,
     plan: &Plan,
     upload: Option<&mut Upload>,
     downstream: Downstream,
     record: &mut Record,
-) -> Result<(Box<ResponseHead>, Follows), ForwardError> {
+) -> (Box<ResponseHead>, Follows) {
     let Answered { mut head, connection, in_flight } = answered;
-    let framing = head.framing(&record.method).map_err(|_| {
-        in_flight.broke();
-        ForwardError::Malformed
-    })?;
+    let Judged { framing, switched } = judged;
     let upstream = pin.snapshot.upstream(plan.decided.upstream);
     let keep =
         if framing == Framing::UntilClose { Duration::ZERO } else { keep_for(&head, upstream.pool_idle) };
-    let switched = switched(&head, plan).inspect_err(|_| in_flight.broke())?;
     record.answered_by(plan.decided.owner, head.status);
     record.tap.answer(&head);
     hop::strip(&mut head.fields, switched.as_deref(), |_| false);
@@ -67,7 +81,7 @@ pub(crate) fn accept(
         outbound::apply(&policy.response_headers, &mut head.fields);
     }
     if switched.is_some() {
-        return Ok((head, Follows::Tunnel(Lease { connection, in_flight, keep: Duration::ZERO })));
+        return (head, Follows::Tunnel(Lease { connection, in_flight, keep: Duration::ZERO }));
     }
     issue_cookie(&mut head, pin, plan, record);
     let unfinished = upload.as_ref().is_some_and(|upload| !upload.is_finished());
@@ -87,7 +101,7 @@ pub(crate) fn accept(
     let lease = Lease { connection, in_flight, keep };
     let body = Incoming::new(framing, TRAILERS);
     let idle = plan.timeouts(pin, upstream).idle;
-    Ok((head, Follows::Body(Relay::new(body, outgoing, lease, idle, persistent, ends))))
+    (head, Follows::Body(Relay::new(body, outgoing, lease, idle, persistent, ends)))
 }
 
 /// Gives a client without a cohort key one, while a canary asks for it.

@@ -5,16 +5,20 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::Method;
+use strangler_core::guardrail::FailureKind;
 use strangler_core::matching::near::SpellingDifference;
-use strangler_core::routing::Decision;
-use strangler_core::words::{Owner, UpstreamId};
+use strangler_core::routing::fallback::Trouble;
+use strangler_core::routing::{Decision, Verdict};
+use strangler_core::snapshot::{Snapshot, Unavailable};
+use strangler_core::words::{Effect, Owner, UpstreamId};
 
+use super::error::{ForwardError, Side};
 use super::identity::RequestId;
 use super::local::{Client, Pin};
 use super::outbound::split_target;
 use super::tap::Tap;
 use crate::http1::{RequestHead, Version};
-use crate::telemetry::{AccessRecord, Answerer, RequestOutcome, loggable_path};
+use crate::telemetry::{AccessRecord, Answerer, Judged, RequestOutcome, loggable_path};
 use crate::upstream::members::Chosen;
 
 /// nginx's code for a client that left before its answer was complete.
@@ -38,6 +42,10 @@ pub(crate) struct Record {
     /// What a copy of the request needs.
     pub(crate) tap: Tap,
     answerer: Answerer,
+    /// What became of it at the extracted side, where legacy was asked then.
+    fallback: Option<Trouble>,
+    /// Whether an upstream owes the client an answer, or the rest of it.
+    failed: bool,
     /// Where the request was sent last.
     pub(crate) endpoint: Option<(UpstreamId, Chosen)>,
     /// From the start until the response's head was there.
@@ -67,6 +75,8 @@ impl Record {
             decision: None,
             tap: Tap::default(),
             answerer: Answerer::Proxy,
+            fallback: None,
+            failed: false,
             endpoint: None,
             responded: None,
             retries: 0,
@@ -91,6 +101,32 @@ impl Record {
     /// What was decided, once it was.
     pub(crate) fn decision(&self) -> Option<&Decision> {
         self.decision.as_ref()
+    }
+
+    /// What a slice has to say where nobody can answer a request of it. What its `except` leaves with legacy is not its.
+    pub(crate) fn unavailable<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Unavailable> {
+        let decision = self.decision.as_ref().filter(|decision| decision.excepted.is_none())?;
+        snapshot.route(decision.route?).policy.unavailable.as_ref()
+    }
+
+    /// When its head was there.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Notes that legacy is asked because the extracted side failed.
+    pub(crate) fn fell_back(&mut self, trouble: Trouble) {
+        self.fallback = Some(trouble);
+        self.tap.fell_back();
+        if let Some(slice) = self.decision.as_ref().and_then(|decision| decision.slice) {
+            self.client.local.recorder.fallback(&self.pin.snapshot.slice(slice).name, trouble);
+        }
+    }
+
+    /// Notes that there is no answer of an upstream.
+    pub(crate) fn failed(&mut self, error: ForwardError) {
+        self.failed = error.side() != Side::Client;
+        self.tap.failed(error);
     }
 
     /// Notes who answers.
@@ -124,7 +160,28 @@ impl Record {
     /// The answer broke off by the upstream's fault: not the client's leaving.
     pub(crate) fn broke(&mut self, error: &'static str) {
         self.error = Some(error);
+        self.failed = true;
         self.complete = true;
+    }
+
+    /// Has a read of a client with a cohort key judged by the guardrails of its route. A client that left before the
+    /// answer says nothing of who was to give it.
+    fn judge(&self, elapsed: Duration) {
+        let Some(decision) = self.decision.as_ref().filter(|decision| decision.keyed) else { return };
+        let (Effect::Read, Verdict::Forward { owner, .. }, Some(route)) =
+            (decision.effect, decision.verdict, decision.route)
+        else {
+            return;
+        };
+        let failed = match self.code {
+            _ if self.fallback.is_some() => Some(FailureKind::Fallback),
+            _ if self.failed => Some(FailureKind::Transport),
+            Some(500..) => Some(FailureKind::ServerError),
+            Some(_) if self.answerer != Answerer::Proxy => None,
+            _ => return,
+        };
+        let judged = Judged { failed, latency: self.responded.unwrap_or(elapsed) };
+        self.client.local.recorder.judged(&self.pin, route, owner, &judged);
     }
 
     fn log(&self, code: u16, took: Duration) {
@@ -136,6 +193,7 @@ impl Record {
         let decision = self.decision.as_ref();
         let route = decision.and_then(|d| d.route).map(|id| snapshot.route(id));
         let path = loggable_path(split_target(&self.target).0, route.map(AsRef::as_ref));
+        let fallback = self.fallback.map(Trouble::label);
         let shadow_id = self.tap.id().map(|id| id.to_string());
         self.client.local.recorder.log(&AccessRecord {
             time: began,
@@ -159,7 +217,7 @@ impl Record {
             duration_ms: millis(took),
             upstream_ms: self.responded.map(millis),
             retries: self.retries,
-            fallback: None,
+            fallback: fallback.as_deref(),
             shadow_id: shadow_id.as_deref(),
             near_miss: decision.and_then(|d| d.near_miss).map(|miss| difference(miss.difference)),
             error: self.error,
@@ -184,6 +242,7 @@ impl Drop for Record {
                 duration,
             },
         );
+        self.judge(duration);
         if recorder.wants_records() {
             self.log(code, duration);
         }

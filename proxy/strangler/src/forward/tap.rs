@@ -95,6 +95,13 @@ impl Tap {
         });
     }
 
+    /// Legacy answers for the side that failed: there is nothing to compare its answer with.
+    pub(crate) fn fell_back(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.finish(PrimaryEnd::FellBack);
+        }
+    }
+
     /// The copy's id, once the exchange is over and if there may be a copy.
     pub(crate) fn id(&self) -> Option<ShadowId> {
         self.id

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::pace::Pace;
 use super::tap::Tap;
-use crate::http1::chunked::{ChunkedFault, TrailerLimits};
+use crate::http1::chunked::{self, ChunkedFault, TrailerLimits};
 use crate::http1::relay::{self, MoveFault, Moved, Onlooker, Outgoing, Passing, Sight};
-use crate::http1::{Framing, Incoming, Wire};
+use crate::http1::{Fields, Framing, Incoming, Wire};
 
 /// How long an upstream may leave `Expect: 100-continue` unanswered before the body is sent anyway
 /// (RFC 9110, 10.1.1: a client must not wait for an indefinite period).
@@ -69,6 +69,34 @@ pub(crate) enum Progress {
     Cut,
 }
 
+/// What is kept of a body in case it has to be sent once more.
+#[derive(Debug)]
+enum Keeping {
+    /// Nothing: it goes to one upstream only.
+    Nothing,
+    /// All of it so far.
+    All { bytes: Vec<u8>, trailers: Fields, most: usize },
+    /// It was more than may be kept.
+    TooMuch,
+}
+
+impl Keeping {
+    fn data(&mut self, data: &[u8]) {
+        let Keeping::All { bytes, most, .. } = self else { return };
+        if bytes.len().saturating_add(data.len()) > *most {
+            *self = Keeping::TooMuch;
+        } else {
+            bytes.extend_from_slice(data);
+        }
+    }
+
+    fn trailers(&mut self, seen: &Fields) {
+        if let Keeping::All { trailers, .. } = self {
+            trailers.clone_from(seen);
+        }
+    }
+}
+
 /// A client's body on its way.
 #[derive(Debug)]
 pub(crate) struct Upload {
@@ -81,6 +109,7 @@ pub(crate) struct Upload {
     moved: Instant,
     finished: bool,
     cut: bool,
+    keeping: Keeping,
 }
 
 impl Upload {
@@ -94,7 +123,47 @@ impl Upload {
         let gate = if expects { Gate::Held { until: now + EXPECT_PATIENCE } } else { Gate::Open };
         let pace = Pace::new(limits.pause, limits.rate, now);
         let (received, finished, cut) = (0, false, false);
-        Some(Upload { body, outgoing, limits, pace, gate, received, moved: now, finished, cut })
+        let keeping = Keeping::Nothing;
+        Some(Upload { body, outgoing, limits, pace, gate, received, moved: now, finished, cut, keeping })
+    }
+
+    /// From now on keeps what passes, at most so many bytes, so that it can be sent to another upstream. `announced`:
+    /// how many will come, where that is known.
+    pub(crate) fn keep(&mut self, most: usize, announced: Option<u64>) {
+        let fits = announced.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= most));
+        self.keeping = if fits {
+            Keeping::All { bytes: Vec::new(), trailers: Fields::default(), most }
+        } else {
+            Keeping::TooMuch
+        };
+    }
+
+    /// Whether it was to be kept and is too much for that.
+    pub(crate) fn is_too_much(&self) -> bool {
+        matches!(self.keeping, Keeping::TooMuch)
+    }
+
+    /// Goes back to the beginning for another upstream. Whether that can be done.
+    pub(crate) fn rewind(&mut self) -> bool {
+        let can = matches!(self.keeping, Keeping::All { .. }) && self.gate != Gate::Abandoned;
+        self.cut &= !can;
+        can
+    }
+
+    /// Writes what has passed so far, for an upstream that is new to it.
+    pub(crate) fn replay(&self, out: &mut Vec<u8>) {
+        let Keeping::All { bytes, trailers, .. } = &self.keeping else { return };
+        match self.outgoing {
+            Outgoing::Plain => out.extend_from_slice(bytes),
+            Outgoing::Chunked => {
+                if !bytes.is_empty() {
+                    chunked::write_chunk(bytes, out);
+                }
+                if self.body.is_done() {
+                    chunked::write_end(trailers, out);
+                }
+            }
+        }
     }
 
     /// Bytes taken from the client so far.
@@ -174,7 +243,8 @@ impl Upload {
             Gate::Held { until } => return Ok(Progress::Waiting(Some(until))),
         }
         let before = self.received;
-        let mut uploading = Uploading { limit: self.limits.bytes, received: &mut self.received, tap };
+        let (limit, received, keeping) = (self.limits.bytes, &mut self.received, &mut self.keeping);
+        let mut uploading = Uploading { limit, received, tap, keeping };
         let outcome =
             relay::advance(cx, (client, &mut self.body), (upstream, self.outgoing), scratch, &mut uploading);
         let came = self.received - before;
@@ -209,18 +279,27 @@ struct Uploading<'a> {
     limit: Option<u64>,
     received: &'a mut u64,
     tap: &'a mut Tap,
+    keeping: &'a mut Keeping,
 }
 
 impl Onlooker for Uploading<'_> {
     fn sight(&self) -> Sight {
-        self.tap.sight()
+        match self.keeping {
+            Keeping::All { .. } => Sight::Bytes,
+            Keeping::Nothing | Keeping::TooMuch => self.tap.sight(),
+        }
     }
 
     fn see(&mut self, piece: Passing<'_>) -> bool {
         *self.received = self.received.saturating_add(piece.len());
         if let Passing::Bytes(data) = piece {
             self.tap.uploading(data);
+            self.keeping.data(data);
         }
         self.limit.is_none_or(|limit| *self.received <= limit)
+    }
+
+    fn trailers(&mut self, trailers: &Fields) {
+        self.keeping.trailers(trailers);
     }
 }

@@ -115,6 +115,7 @@ impl Waiting<'_> {
             self.head.fields.remove(Known::ContentLength);
             self.head.fields.remove(Known::TransferEncoding);
             self.head.write(self.session.wire.outbox());
+            self.session.informed = true;
         }
         Ok(())
     }

@@ -209,6 +209,13 @@ pub(crate) fn write_size(size: usize, out: &mut Vec<u8>) {
 /// What follows a chunk's data.
 pub(crate) const CHUNK_END: &[u8] = b"\r\n";
 
+/// Writes a whole chunk; `data` is not empty, or it would be the last one.
+pub(crate) fn write_chunk(data: &[u8], out: &mut Vec<u8>) {
+    write_size(data.len(), out);
+    out.extend_from_slice(data);
+    out.extend_from_slice(CHUNK_END);
+}
+
 /// Writes the end of a chunked body.
 pub(crate) fn write_end(trailers: &Fields, out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n");

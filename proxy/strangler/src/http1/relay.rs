@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use super::body::{Incoming, Piece};
 use super::chunked::{self, ChunkedFault};
+use super::fields::Fields;
 use super::known::Known;
 use super::wire::{Spliced, Wire};
 
@@ -87,13 +88,17 @@ pub(crate) trait Onlooker {
 
     /// A piece, before it is passed on; whether it may be.
     fn see(&mut self, piece: Passing<'_>) -> bool;
+
+    /// The trailers that are passed on.
+    fn trailers(&mut self, _trailers: &Fields) {}
 }
 
 /// Moves what can be moved without waiting.
 ///
 /// # Errors
 ///
-/// Which side broke. What was moved before stays moved.
+/// Which side broke. What was moved before stays moved; where the sink broke, what the onlooker was shown is taken from
+/// the source, and what follows it is not.
 pub(crate) fn advance(
     cx: &mut Context<'_>,
     (source, body): (&mut Wire, &mut Incoming),
@@ -112,8 +117,9 @@ pub(crate) fn advance(
         }
         let (inbox, mut taken) = source.take_inbox();
         if taken < inbox.len() {
-            let outcome = pass(cx, inbox.get(taken..).unwrap_or_default(), body, (sink, outgoing), onlooker);
-            taken += outcome.as_ref().copied().unwrap_or_default();
+            let bytes = inbox.get(taken..).unwrap_or_default();
+            let (used, outcome) = pass(cx, bytes, body, (sink, outgoing), onlooker);
+            taken += used;
             source.put_inbox(inbox, taken);
             outcome?;
             continue;
@@ -140,12 +146,16 @@ pub(crate) fn advance(
                 if !body.end_of_connection() {
                     return Err(MoveFault::Ended);
                 }
-                end(body, sink, outgoing)?;
+                end(body, sink, outgoing, onlooker)?;
             }
             Poll::Ready(Ok(count)) => {
                 let bytes = scratch.get(..count).unwrap_or_default();
                 let mut counted = Counted { onlooker: &mut *onlooker, bytes: 0 };
-                let taken = pass(cx, bytes, body, (sink, outgoing), &mut counted)?;
+                let (taken, outcome) = pass(cx, bytes, body, (sink, outgoing), &mut counted);
+                if outcome.is_err() {
+                    source.keep(bytes.get(taken..).unwrap_or_default());
+                    outcome?;
+                }
                 // Framing costs more than data: who sends little else is read in small pieces.
                 if counted.bytes >= u64::try_from(count / 2).unwrap_or(u64::MAX) {
                     source.widen(count);
@@ -215,57 +225,65 @@ impl Onlooker for Counted<'_> {
         self.bytes = self.bytes.saturating_add(piece.len());
         self.onlooker.see(piece)
     }
+
+    fn trailers(&mut self, trailers: &Fields) {
+        self.onlooker.trailers(trailers);
+    }
 }
 
-/// Passes on what `bytes` hold of the body; how many of them that were.
+/// Passes on what `bytes` hold of the body; how many of them that were, and what went wrong behind them.
 fn pass(
     cx: &mut Context<'_>,
     bytes: &[u8],
     body: &mut Incoming,
     (sink, outgoing): (&mut Wire, Outgoing),
     onlooker: &mut dyn Onlooker,
-) -> Result<usize, MoveFault> {
+) -> (usize, Result<(), MoveFault>) {
     let mut at = 0;
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
-        let (framing, piece) = body.step(rest).map_err(MoveFault::Framing)?;
+        let (framing, piece) = match body.step(rest) {
+            Ok(step) => step,
+            Err(fault) => return (at, Err(MoveFault::Framing(fault))),
+        };
         at += framing;
         match piece {
-            Piece::More => return Ok(at),
+            Piece::More => return (at, Ok(())),
             Piece::Data(count) => {
                 let data = bytes.get(at..at + count).unwrap_or_default();
+                at += count;
                 if !onlooker.see(Passing::Bytes(data)) {
-                    return Err(MoveFault::Refused);
+                    return (at, Err(MoveFault::Refused));
                 }
                 match outgoing {
-                    Outgoing::Plain => sink.send(cx, data).map_err(broken)?,
-                    Outgoing::Chunked => {
-                        let out = sink.outbox();
-                        chunked::write_size(data.len(), out);
-                        out.extend_from_slice(data);
-                        out.extend_from_slice(chunked::CHUNK_END);
+                    Outgoing::Plain => {
+                        if let Err(cause) = sink.send(cx, data) {
+                            return (at, Err(broken(cause)));
+                        }
                     }
+                    Outgoing::Chunked => chunked::write_chunk(data, sink.outbox()),
                 }
-                at += count;
                 if body.is_done() {
-                    end(body, sink, outgoing)?;
-                    return Ok(at);
+                    return (at, end(body, sink, outgoing, onlooker));
                 }
             }
-            Piece::End => {
-                end(body, sink, outgoing)?;
-                return Ok(at);
-            }
+            Piece::End => return (at, end(body, sink, outgoing, onlooker)),
         }
     }
 }
 
 /// Ends the body at the sink, with the trailers that may be passed on: none that concern the connection, routing
 /// or framing (RFC 9110, 6.5.1).
-fn end(body: &mut Incoming, sink: &mut Wire, outgoing: Outgoing) -> Result<(), MoveFault> {
+fn end(
+    body: &mut Incoming,
+    sink: &mut Wire,
+    outgoing: Outgoing,
+    onlooker: &mut dyn Onlooker,
+) -> Result<(), MoveFault> {
     let mut trailers = body.finish().map_err(MoveFault::Framing)?;
     if outgoing == Outgoing::Chunked {
         trailers.retain(|line| line.known == Known::Other);
+        onlooker.trailers(&trailers);
         chunked::write_end(&trailers, sink.outbox());
     }
     Ok(())

@@ -63,6 +63,8 @@ pub enum PrimaryEnd {
     Failed(Transport),
     /// The client left, or its own request was at fault.
     ClientLeft,
+    /// The extracted side failed, and legacy answers in its place.
+    FellBack,
 }
 
 impl Lane {
@@ -286,6 +288,7 @@ impl Open {
     fn end(&self, end: PrimaryEnd) -> Result<End, NotCompared> {
         let end = match end {
             PrimaryEnd::ClientLeft => return Err(NotCompared::ClientLeft),
+            PrimaryEnd::FellBack => return Err(NotCompared::Fallback),
             PrimaryEnd::Complete => End::Complete,
             PrimaryEnd::Broken => End::Truncated,
             PrimaryEnd::Failed(transport) => End::Failed(transport),

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use strangler_core::compare::Account;
+use strangler_core::routing::fallback::Trouble;
 use strangler_core::snapshot::Snapshot;
 use strangler_core::words::{Owner, RouteId, SliceId};
 
@@ -109,11 +110,15 @@ pub enum Limit {
     Strictness,
     /// Pipes of one thread: large bodies are copied meanwhile.
     Pipes,
+    /// The body of a read is too large to be kept for a fallback.
+    FallbackBody,
+    /// A client whose write was remembered for `read_your_writes` had to give way to others.
+    RecentWrites,
 }
 
 impl Limit {
     /// Every limit, in the order of the counters.
-    pub const ALL: [Limit; 15] = [
+    pub const ALL: [Limit; 17] = [
         Limit::HeaderBytes,
         Limit::Headers,
         Limit::TargetBytes,
@@ -129,6 +134,8 @@ impl Limit {
         Limit::RetryBudget,
         Limit::Strictness,
         Limit::Pipes,
+        Limit::FallbackBody,
+        Limit::RecentWrites,
     ];
 
     /// The value of the `limit` label.
@@ -149,6 +156,8 @@ impl Limit {
             Limit::RetryBudget => "retry_budget",
             Limit::Strictness => "strictness",
             Limit::Pipes => "pipes",
+            Limit::FallbackBody => "fallback_body",
+            Limit::RecentWrites => "recent_writes",
         }
     }
 }
@@ -241,6 +250,9 @@ type HistogramKey = (Arc<str>, Answerer);
 /// Slice and account.
 type AccountKey = (Arc<str>, Account);
 
+/// Slice and why legacy was asked.
+type FallbackKey = (Arc<str>, Trouble);
+
 /// The counters of one data thread, or of the shadow thread, as others read them.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -250,6 +262,7 @@ pub(super) struct Shard {
     durations: Mutex<BTreeMap<HistogramKey, Arc<Histogram>>>,
     near_misses: Mutex<BTreeMap<Arc<str>, u64>>,
     accounts: Mutex<BTreeMap<AccountKey, u64>>,
+    fallbacks: Mutex<BTreeMap<FallbackKey, u64>>,
     judged: Mutex<BTreeMap<JudgedKey, Arc<JudgedCounters>>>,
     limits: [Counter; Limit::ALL.len()],
     connections: [Counter; Side::ALL.len()],
@@ -265,6 +278,7 @@ impl Shard {
             durations: Mutex::default(),
             near_misses: Mutex::default(),
             accounts: Mutex::default(),
+            fallbacks: Mutex::default(),
             judged: Mutex::default(),
             limits: Default::default(),
             connections: Default::default(),
@@ -301,6 +315,12 @@ impl Shard {
 
     pub(super) fn add_accounts(&self, sums: &mut BTreeMap<AccountKey, u64>) {
         for (key, count) in lock(&self.accounts).iter() {
+            *sums.entry(key.clone()).or_default() += count;
+        }
+    }
+
+    pub(super) fn add_fallbacks(&self, sums: &mut BTreeMap<FallbackKey, u64>) {
+        for (key, count) in lock(&self.fallbacks).iter() {
             *sums.entry(key.clone()).or_default() += count;
         }
     }
@@ -420,6 +440,11 @@ impl Recorder {
     /// Counts the account in which a request of a slice ended that was to be compared.
     pub fn account(&self, slice: &Arc<str>, account: Account) {
         *lock(&self.shard.accounts).entry((Arc::clone(slice), account)).or_default() += 1;
+    }
+
+    /// Counts a read of a slice that legacy was asked because the extracted side failed.
+    pub fn fallback(&self, slice: &Arc<str>, trouble: Trouble) {
+        *lock(&self.shard.fallbacks).entry((Arc::clone(slice), trouble)).or_default() += 1;
     }
 
     /// Counts a connection that was opened.

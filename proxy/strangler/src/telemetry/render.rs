@@ -32,6 +32,7 @@ pub(super) fn render(telemetry: &Telemetry, shards: &[Arc<Shard>], running: &Run
         line!(out, "strangler_limits_total{{limit=\"{}\"}} {count}", limit.as_str());
     }
     accounts(&mut out, shards);
+    fallbacks(&mut out, shards);
     stopped(&mut out, telemetry);
     retreats(&mut out, telemetry, running);
     near_misses(&mut out, shards, running);
@@ -157,6 +158,27 @@ fn accounts(out: &mut String, shards: &[Arc<Shard>]) {
             out,
             "strangler_shadow_total{{slice=\"{slice}\",account=\"{account}\",reason=\"{reason}\"}} {count}"
         );
+    }
+}
+
+fn fallbacks(out: &mut String, shards: &[Arc<Shard>]) {
+    let mut sums = BTreeMap::new();
+    for shard in shards {
+        shard.add_fallbacks(&mut sums);
+    }
+    // Two failures may have one word.
+    let mut by_word: BTreeMap<(Arc<str>, String), u64> = BTreeMap::new();
+    for ((slice, trouble), count) in sums {
+        *by_word.entry((slice, trouble.to_string())).or_default() += count;
+    }
+    line!(
+        out,
+        "# HELP strangler_fallbacks_total Reads that legacy was asked because the extracted side failed.\n\
+         # TYPE strangler_fallbacks_total counter"
+    );
+    for ((slice, reason), count) in by_word {
+        let slice = escape(&slice);
+        line!(out, "strangler_fallbacks_total{{slice=\"{slice}\",reason=\"{reason}\"}} {count}");
     }
 }
 

@@ -9,6 +9,7 @@
     reason = "test helpers are outside test functions"
 )]
 
+mod fallback;
 mod framing;
 mod headers;
 mod large;
@@ -18,5 +19,6 @@ mod refusals;
 mod relay;
 mod retries;
 mod support;
+mod unavailable;
 mod upgrades;
 mod uploads;
