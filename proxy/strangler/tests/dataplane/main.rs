@@ -22,3 +22,4 @@ mod support;
 mod unavailable;
 mod upgrades;
 mod uploads;
+mod upstreams;

@@ -43,6 +43,18 @@ impl Origin {
         self.listener.accept().is_ok()
     }
 
+    /// The connection that waits to be accepted, or nothing once `given_up`.
+    pub fn accept_unless(&self, mut given_up: impl FnMut() -> bool) -> Option<Wire> {
+        self.listener.set_nonblocking(true).unwrap();
+        let found = poll(|| match self.listener.accept() {
+            Ok((stream, _)) => Some(Some(stream)),
+            Err(_) => given_up().then_some(None),
+        });
+        let stream = found.expect("a connection, or none")?;
+        stream.set_nonblocking(false).unwrap();
+        Some(Wire::new(stream))
+    }
+
     /// Answers every request of every connection with what `answer` makes of its head and body, until the test
     /// ends.
     pub fn serve(self, answer: impl Fn(&str, &[u8]) -> Vec<u8> + Send + Clone + 'static) -> SocketAddr {
@@ -181,6 +193,14 @@ impl Wire {
             }
         }
         Some(self.message())
+    }
+
+    /// Whether bytes are there to be read.
+    pub fn has_answer(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let there = self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).unwrap();
+        there
     }
 
     /// Nothing has come for a moment that is long enough for this machine to deliver what was sent.
