@@ -174,7 +174,12 @@ fn log(upstream: &str, news: &News) {
         News::Breaker(BreakerChange::Closed) => {
             tracing::info!(upstream, "breaker closed: a probe was answered")
         }
-        News::Addresses { name, count } => tracing::info!(upstream, %name, count, "name has other addresses"),
+        News::Addresses { name, count } => {
+            tracing::info!(upstream, %name, count, "name stands for these addresses now")
+        }
+        News::Nameless { name, why, serving: 0 } => {
+            tracing::warn!(upstream, %name, %why, "name has no address");
+        }
         News::Nameless { name, why, serving } => {
             tracing::warn!(upstream, %name, %why, serving, "name has no answer: what is known goes on serving");
         }

@@ -35,3 +35,4 @@ mod start;
 mod storefront;
 mod traffic;
 mod truncated;
+mod upstreams;

@@ -3,6 +3,7 @@
 //! Nothing here sleeps to be on the safe side: everything waits for what it needs, with a deadline.
 
 pub(crate) mod client;
+pub(crate) mod dns;
 pub(crate) mod origin;
 pub(crate) mod proxy;
 

@@ -5,7 +5,7 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -44,6 +44,7 @@ struct Shared {
     name: String,
     script: Mutex<Script>,
     seen: Mutex<Vec<Seen>>,
+    asked: AtomicU64,
     remembers: AtomicBool,
     listeners: Mutex<Vec<TcpStream>>,
 }
@@ -56,12 +57,16 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn start(name: &str) -> Origin {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Origin::listen(name, TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    pub(crate) fn listen(name: &str, listener: TcpListener) -> Origin {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             script: Mutex::new(Script::Answer),
             seen: Mutex::new(Vec::new()),
+            asked: AtomicU64::new(0),
             remembers: AtomicBool::new(true),
             listeners: Mutex::new(Vec::new()),
         });
@@ -86,6 +91,11 @@ impl Origin {
     /// Everything it was asked so far, health and load aside.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// How many requests that was.
+    pub(crate) fn asked(&self) -> u64 {
+        self.shared.asked.load(Ordering::Relaxed)
     }
 
     /// Remembers nothing from now on, under load.
@@ -116,6 +126,7 @@ fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut seen = Seen { method, target, headers, body: Vec::new() };
         seen.body = read_body(&mut reader, &seen)?;
+        shared.asked.fetch_add(1, Ordering::Relaxed);
         if shared.remembers.load(Ordering::Relaxed) {
             shared.seen.lock().unwrap().push(seen.clone());
         }

@@ -70,6 +70,11 @@ impl House {
         self.serve_with(&[])
     }
 
+    /// Starts serving with variables in its environment.
+    pub(crate) fn serve_in(&self, variables: &[(&str, String)]) -> Proxy {
+        Proxy::start_in(self.folder(), &["run", "--config", "strangler.toml"], variables)
+    }
+
     pub(crate) fn serve_with(&self, more: &[&str]) -> Proxy {
         let mut arguments = vec!["run", "--config", "strangler.toml"];
         arguments.extend(more);
@@ -110,9 +115,14 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Proxy {
+        Proxy::start_in(folder, arguments, &[])
+    }
+
+    fn start_in(folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Proxy {
         let mut child = Command::new(PROGRAM)
             .current_dir(folder)
             .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
