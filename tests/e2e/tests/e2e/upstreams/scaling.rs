@@ -58,7 +58,7 @@ fn load(proxy: &Proxy, load: &Arc<Load>) -> Vec<thread::JoinHandle<()>> {
         thread::spawn(move || {
             let mut client = Client::new(address);
             while !load.stop.load(Ordering::Relaxed) {
-                let answer = if number % 2 == 0 { client.get("/") } else { client.post("/", b"x") };
+                let answer = if number.is_multiple_of(2) { client.get("/") } else { client.post("/", b"x") };
                 let counter = if answer.is_ok_and(|answer| answer.status == 200) {
                     &load.answered
                 } else {
