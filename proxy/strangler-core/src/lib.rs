@@ -20,6 +20,7 @@
 //! | [`guardrail`] | the live limit that causes a retreat: windows, bounds, verdicts |
 //! | [`upstreams`] | when an upstream or one of its endpoints is left alone |
 //! | [`promotion`] | the way of a slice forward, one step at a time |
+//! | [`plan`] | what an edit does: to routes, and to requests that are remembered |
 //! | [`inventory`] | the monolith's routes, learned from traffic |
 //! | [`redact`] | what may be kept of a request and its replies |
 
@@ -30,6 +31,7 @@ pub mod evidence;
 pub mod guardrail;
 pub mod inventory;
 pub mod matching;
+pub mod plan;
 pub mod promotion;
 pub mod redact;
 pub mod retreat;

@@ -32,7 +32,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 pub use exchange::{Body, Ended, Exchanged, RawHeader, RawReply, RawRequest, Redacted, Reply, Request};
-pub use pseudonym::{Key, Pseudonyms, blank};
+pub use pseudonym::{Key, Pseudonyms, blank, is_hidden};
 pub use structure::structure;
 pub use target::{is_plain_path, names_secret};
 

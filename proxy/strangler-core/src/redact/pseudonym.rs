@@ -120,6 +120,19 @@ pub(super) fn is_pseudonym(text: &str) -> bool {
     leading(text) == Some(text.len())
 }
 
+/// Whether a text holds a pseudonym: what it was cannot be told from it.
+pub fn is_hidden(text: &str) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.find(PREFIX) {
+        let found = rest.get(at..).unwrap_or_default();
+        if leading(found).is_some() {
+            return true;
+        }
+        rest = found.get(PREFIX.len()..).unwrap_or_default();
+    }
+    false
+}
+
 /// Whether a number stands for a secret number.
 pub(super) fn is_number(lexeme: &str) -> bool {
     lexeme.len() == NUMBER_DIGITS

@@ -120,7 +120,11 @@ pub fn source_text(source: &KeySource) -> String {
 
 /// The value of a source in a request; an empty one counts as absent. Path and query values are
 /// percent-decoded, an IPv4-mapped address counts as IPv4.
-fn value<'a>(reading: &'a Reading<'_>, pattern: &'a Pattern, source: &KeySource) -> Option<Cow<'a, str>> {
+pub(crate) fn value<'a>(
+    reading: &'a Reading<'_>,
+    pattern: &'a Pattern,
+    source: &KeySource,
+) -> Option<Cow<'a, str>> {
     let view = reading.view;
     let value = match source {
         KeySource::Header(name) => request::header(view.headers, &name.parse().ok()?),

@@ -235,7 +235,7 @@ fn matched(snapshot: &Snapshot, reading: &Reading<'_>, facts: Facts<'_>, id: Rou
 }
 
 /// The lower of what the file states and what a retreat has latched.
-pub(super) fn effective_phase(route: &Route, facts: Facts<'_>) -> Phase {
+pub(crate) fn effective_phase(route: &Route, facts: Facts<'_>) -> Phase {
     facts.retreat(route.slice).map_or(route.phase, |retreat| retreat.min(route.phase))
 }
 
@@ -259,7 +259,7 @@ fn reads_owner(phase: Phase, member: bool) -> Owner {
 }
 
 /// Whether the client is in the route's cohort; `None` outside a canary.
-pub(super) fn canary_membership<'a>(
+pub(crate) fn canary_membership<'a>(
     snapshot: &'a Snapshot,
     reading: &'a Reading<'_>,
     route: &'a Route,
