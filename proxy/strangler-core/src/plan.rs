@@ -11,4 +11,4 @@ mod tests;
 
 pub use impact::{Impact, Known, Remembered};
 pub use moves::{Moved, Moves, RouteMoves, TrafficImpact};
-pub use routes::{RouteChange, Standing, route_changes};
+pub use routes::{Raised, RouteChange, Standing, raised, route_changes};

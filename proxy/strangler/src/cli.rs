@@ -17,6 +17,7 @@ mod init;
 mod inventory;
 mod output;
 mod person;
+mod plan;
 mod promote;
 mod record;
 mod reload;
@@ -83,6 +84,8 @@ enum Command {
     Check(check::CheckArguments),
     /// Say where a request would go, and why
     Explain(explain::ExplainArguments),
+    /// Say what a configuration would do, to routes and to requests
+    Plan(plan::PlanArguments),
     /// Show the state of the running proxy
     Status(status::StatusArguments),
     /// Move a slice one step further, or back, by editing its file
@@ -143,6 +146,7 @@ pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
         Command::Init(init) => init::run(&init, &output),
         Command::Check(check) => check::run(check, &output),
         Command::Explain(explain) => explain::run(&explain, &output),
+        Command::Plan(plan) => plan::run(&plan, &output),
         Command::Status(status) => status::run(&status, &output),
         Command::Promote(promote) => promote::run(&promote, &output),
         Command::Report(report) => report::run(&report, &output),

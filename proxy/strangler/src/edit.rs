@@ -258,7 +258,7 @@ pub fn propose(source: &Source, slice: &str, change: &Change) -> Result<Proposal
 
 /// The hash of a configuration for whoever calls its files by other names, such as from another folder: a hash is
 /// about names too. `None`: so many files are not so many names.
-fn hash_for(sources: &Sources, names: &[String]) -> Option<String> {
+pub fn hash_for(sources: &Sources, names: &[String]) -> Option<String> {
     let mut renamed = sources.clone();
     if names.len() != 1 + renamed.included.len() {
         return None;

@@ -28,6 +28,7 @@ pub mod forward;
 pub mod fuzzing;
 mod http1;
 pub mod live;
+pub mod plan;
 mod replay;
 pub mod server;
 pub mod shadow;

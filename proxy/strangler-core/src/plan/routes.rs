@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::routing::Facts;
 use crate::routing::decide::effective_phase;
 use crate::snapshot::{Route, Snapshot};
-use crate::words::Phase;
+use crate::words::{Phase, Share, SliceId};
 
 /// Where a route stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,4 +83,37 @@ pub fn route_changes(before: (&Snapshot, Facts<'_>), after: (&Snapshot, Facts<'_
         .filter(|(_, (before, after))| before != after)
         .map(|(id, (before, after))| RouteChange { route: id.to_owned(), before, after })
         .collect()
+}
+
+/// A slice of which the extracted service answers more, or legacy less, than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// In the new configuration.
+    pub slice: SliceId,
+    /// A route of it that is raised.
+    pub route: String,
+}
+
+/// Slices of which the extracted service answers more by the files, or legacy less: retreats aside, which a person may
+/// lift.
+pub fn raised(before: &Snapshot, after: &Snapshot) -> Vec<Raised> {
+    let old: BTreeMap<&str, u16> = before.routes.iter().map(|route| (&*route.id, height(route))).collect();
+    let mut raised: BTreeMap<SliceId, &str> = BTreeMap::new();
+    for route in &after.routes {
+        if height(route) > old.get(&*route.id).copied().unwrap_or(0) {
+            raised.entry(route.slice).or_insert(&route.id);
+        }
+    }
+    raised.into_iter().map(|(slice, route)| Raised { slice, route: route.to_owned() }).collect()
+}
+
+/// How far a route has come: of 10,000 clients so many are answered by the extracted service, and one more where nobody
+/// else can.
+fn height(route: &Route) -> u16 {
+    match route.phase {
+        Phase::Legacy | Phase::Shadow => 0,
+        Phase::Canary => route.canary.as_ref().map_or(0, |canary| canary.share.basis_points()),
+        Phase::Extracted => Share::ALL.basis_points(),
+        Phase::Retired => Share::ALL.basis_points() + 1,
+    }
 }

@@ -255,3 +255,21 @@ fn routes_say_where_they_stand_before_and_after() {
     let gone = route_changes((&canary("5%"), Facts::NONE), (&empty, Facts::NONE));
     assert!(gone.len() == 1 && gone[0].after.is_none());
 }
+
+#[test]
+fn what_gets_more_traffic_is_told() {
+    let check = |before: &Snapshot, after: &Snapshot, wanted: bool| {
+        assert_eq!(!raised(before, after).is_empty(), wanted);
+    };
+    let empty = snapshot("");
+    let (shadow, extracted) = (slice("phase = \"shadow\""), slice("phase = \"extracted\""));
+    check(&shadow, &canary("5%"), true);
+    check(&canary("5%"), &canary("25%"), true);
+    check(&canary("25%"), &canary("5%"), false);
+    check(&canary("5%"), &extracted, true);
+    check(&extracted, &shadow, false);
+    check(&empty, &shadow, false);
+    check(&empty, &extracted, true);
+    check(&extracted, &empty, false);
+    check(&extracted, &extracted, false);
+}

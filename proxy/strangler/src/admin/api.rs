@@ -12,7 +12,7 @@ use strangler_core::routing::Explanation;
 use tokio::time::{Duration, timeout};
 
 use super::reply::{Problem, Reply, json, reply, text};
-use super::{Admin, events, evidence, guard, promotion, record, retreat, status, traffic};
+use super::{Admin, events, evidence, guard, plan, promotion, record, retreat, status, traffic};
 use crate::explain::{ExplainRequest, explain};
 use crate::live::compile::WriterChange;
 use crate::live::report::{ReloadReport, Trigger};
@@ -53,6 +53,8 @@ enum Path<'a> {
     Bundle,
     Retreat(&'a str),
     Resume(&'a str),
+    /// What an edit would do.
+    Plan,
     Unknown,
 }
 
@@ -75,6 +77,7 @@ impl Path<'_> {
             "/api/find" => Path::Find,
             "/api/record" => Path::Record,
             "/api/bundle" => Path::Bundle,
+            "/api/plan" => Path::Plan,
             _ => path.strip_prefix("/api/slices/").map_or(Path::Unknown, Path::of_slice),
         }
     }
@@ -91,7 +94,7 @@ impl Path<'_> {
 
     const fn allow(self) -> &'static str {
         match self {
-            Path::Reload | Path::Restart(_) | Path::Retreat(_) | Path::Resume(_) => "POST",
+            Path::Reload | Path::Plan | Path::Restart(_) | Path::Retreat(_) | Path::Resume(_) => "POST",
             // A recording has no head to be told of before it begins.
             Path::Record => "GET",
             _ => "GET, HEAD",
@@ -148,6 +151,7 @@ async fn try_answer(admin: &Admin, parts: &Parts, body: Incoming) -> Result<Repl
             retreat::resume(admin, &name, &read(body).await?).await
         }
         Path::Reload => reload(admin, body).await,
+        Path::Plan => plan::plan(admin, &read_within(body, plan::BODY_BYTES_MAX).await?).await,
         Path::History => history(admin, &query),
         Path::Inventory => traffic::inventory(admin).await,
         Path::Find => traffic::find(admin, query.first("id")),
@@ -265,7 +269,11 @@ async fn reload(admin: &Admin, body: Incoming) -> Result<Reply, Problem> {
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Problem> {
-    let collected = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+    read_within(body, BODY_BYTES_MAX).await
+}
+
+async fn read_within(body: Incoming, bytes_max: usize) -> Result<Bytes, Problem> {
+    let collected = timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await;
     let Ok(collected) = collected else {
         let error = "the body did not arrive in time".to_owned();
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, error, "send it again"));
@@ -273,7 +281,11 @@ async fn read(body: Incoming) -> Result<Bytes, Problem> {
     collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             let error = "the body is too large".to_owned();
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error, "it may have 64 KiB")
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                error,
+                &format!("it may have {} KiB", bytes_max / 1024),
+            )
         } else {
             Problem::new(StatusCode::BAD_REQUEST, "the body is broken".to_owned(), "send it again")
         }

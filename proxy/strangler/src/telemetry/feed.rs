@@ -208,6 +208,17 @@ impl Feed {
         found
     }
 
+    /// The requests that are still in a ring and ended no earlier than `since`, oldest first.
+    pub fn since(&self, since: Timestamp) -> Vec<Ended> {
+        let mut all = Vec::new();
+        for ring in self.lock().iter() {
+            // One at a time: while one is read, its thread's requests are left out.
+            all.extend(ring.lock().slots.iter().filter(|ended| ended.time >= since).cloned());
+        }
+        all.sort_by_key(|ended: &Ended| ended.time);
+        all
+    }
+
     /// Requests that are in a ring, over all threads.
     pub fn len(&self) -> usize {
         self.lock().iter().map(|ring| ring.lock().slots.len()).sum()

@@ -20,6 +20,7 @@ mod commands;
 mod evidence;
 mod load;
 mod pains;
+mod plan;
 mod promote;
 mod races;
 mod recordings;
