@@ -4,12 +4,14 @@
 //! by the slice's name, so that edits, removal and re-adding do not lose it. Refuses files and clocks: when and
 //! by whom are arguments. No retreat moves a writer: there is nothing of it here.
 
+pub mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::snapshot::{Slice, Snapshot};
+use crate::snapshot::{Route, Slice, Snapshot};
 use crate::words::{Cause, Owner, Phase, SliceId};
 
 /// Latches kept at most. Only slices that existed when they retreated have one, so that this bounds what years
@@ -170,6 +172,34 @@ fn unreached(
     // Whatever is below canary is answered by legacy, in canary some of it is.
     let to_legacy = moved.any(|route| effective(route.phase) > to) && to <= Phase::Canary;
     (to_legacy && !is_fresh(Owner::Legacy)).then_some(Owner::Legacy)
+}
+
+/// Slices of which a retreat in force would have reads answered by legacy without the writer's data, and had not under
+/// `old`: a file may not bring about what a retreat may not.
+pub fn newly_stale(old: Option<&Snapshot>, new: &Snapshot, latches: &Latches) -> Vec<SliceId> {
+    let was = |name: &str| {
+        old.is_some_and(|old| {
+            slices(old).any(|(id, slice)| *slice.name == *name && is_stale(old, id, latches))
+        })
+    };
+    let newly =
+        |(id, slice): (SliceId, &Arc<Slice>)| (is_stale(new, id, latches) && !was(&slice.name)).then_some(id);
+    slices(new).filter_map(newly).collect()
+}
+
+fn slices(snapshot: &Snapshot) -> impl Iterator<Item = (SliceId, &Arc<Slice>)> {
+    (0..).map(SliceId).zip(&snapshot.slices)
+}
+
+/// Whether what holds a slice has legacy answer reads that its data does not reach. That of a slice of which nobody
+/// knows whether it has retreated is not judged.
+fn is_stale(snapshot: &Snapshot, id: SliceId, latches: &Latches) -> bool {
+    let slice = snapshot.slice(id);
+    let Some(latch) = latches.by_slice.get(&slice.name).filter(|latch| latch.to <= Phase::Canary) else {
+        return false;
+    };
+    let held = |route: &Arc<Route>| route.slice == id && route.reads() && route.phase > latch.to;
+    !slice.is_reached(Owner::Legacy) && snapshot.routes.iter().any(held)
 }
 
 impl Latches {

@@ -37,6 +37,15 @@ use history::HistoryFile;
 /// Events kept where nothing is written.
 const MEMORY_ENTRIES: usize = 1000;
 
+/// The retreats kept in a data directory that nobody has opened yet; none where nothing was ever kept.
+///
+/// # Errors
+///
+/// When they cannot be read or are damaged.
+pub fn kept_retreats(directory: &Path) -> Result<Latches, StoreError> {
+    retreats::read(directory)
+}
+
 /// Why something could not be kept or found.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

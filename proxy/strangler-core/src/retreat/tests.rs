@@ -288,3 +288,28 @@ fn years_of_renaming_leave_a_bounded_number_of_latches() {
     assert!(latches.get("a").is_some(), "what exists is kept, however old");
     assert!(latches.get("gone-5").is_none() && latches.get("gone-6").is_some(), "the oldest goes");
 }
+
+#[test]
+fn a_file_brings_no_stale_reads_about_that_a_retreat_would_not() {
+    let check =
+        |to: Phase, before: Option<(Phase, Writer, Sync)>, after: (Phase, Writer, Sync), stale: bool| {
+            let slice: Arc<str> = "a".into();
+            let latches = Latches::restored(BTreeMap::from([(slice, latch(to, 1))]), None);
+            let old = before.map(|(phase, writer, sync)| one(phase, writer, sync));
+            let (phase, writer, sync) = after;
+            let found = newly_stale(old.as_deref(), &one(phase, writer, sync), &latches);
+            assert_eq!(!found.is_empty(), stale, "{to}: {before:?} → {after:?}");
+        };
+    let fresh = (Phase::Extracted, Writer::Legacy, Sync::Both);
+    let stale = (Phase::Extracted, Writer::Extracted, Sync::ToExtracted);
+    for to in [Phase::Legacy, Phase::Shadow, Phase::Canary] {
+        check(to, Some(fresh), stale, true);
+        check(to, None, stale, true);
+        // Somebody has accepted that before.
+        check(to, Some(stale), stale, false);
+        check(to, Some(stale), fresh, false);
+        check(to, Some(fresh), (Phase::Extracted, Writer::Extracted, Sync::ToLegacy), false);
+    }
+    // Reads go where the data is.
+    check(Phase::Extracted, Some(fresh), (Phase::Retired, Writer::Extracted, Sync::ToExtracted), false);
+}

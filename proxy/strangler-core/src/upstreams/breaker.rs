@@ -62,6 +62,14 @@ pub enum Outcome {
     Neither,
 }
 
+impl Outcome {
+    /// What the status of an answer says: from 500 on that the upstream cannot, except for 501 and 505, which say
+    /// something about the request.
+    pub const fn of_status(status: u16) -> Outcome {
+        if status < 500 || status == 501 || status == 505 { Outcome::Good } else { Outcome::Bad }
+    }
+}
+
 /// A change that is worth telling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerChange {

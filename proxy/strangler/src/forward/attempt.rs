@@ -1,8 +1,7 @@
 //! To which endpoint a request is sent, and whether it may be sent again.
 //!
-//! Invariant: an unsafe request is never sent again once a byte of it may have reached an application. Only
-//! three things lead to another try: nobody listened, not a byte had been written, or a kept-alive connection
-//! was found closed before any byte of the answer to a safe request without a body.
+//! Invariant: an unsafe request is never sent again once a byte of it may have reached an application
+//! ([`strangler_core::upstreams::repeat()`] says when it may be, unless nobody listened).
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -12,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use strangler_core::snapshot::{HostPolicy, Timeouts, Upstream};
+use strangler_core::upstreams::{Repeat, Unanswered, repeat};
 use strangler_core::words::{Effect, UpstreamId};
 
 use super::error::{ForwardError, Retry};
@@ -302,11 +302,13 @@ impl Tries<'_> {
         fault: AnswerFault,
         (unsent, reused): (bool, bool),
     ) -> Result<(), ForwardError> {
-        // Not a byte was written: on an idle connection that was closed meanwhile this says nothing about the
-        // endpoint, and costs no try.
-        let harmless = unsent && (reused || self.spend(session, Instant::now()));
-        let replayable = reused && self.replayable && fault == AnswerFault::Silent;
-        if !harmless && !replayable {
+        let how = Unanswered { written: !unsent, reused, silent: fault == AnswerFault::Silent };
+        let may = match repeat(self.replayable, how) {
+            Repeat::Never => false,
+            Repeat::Free => true,
+            Repeat::ForATry => self.spend(session, Instant::now()),
+        };
+        if !may {
             return Err(fault.into());
         }
         self.fresh_only = true;

@@ -111,7 +111,7 @@ impl Visit {
     }
 
     fn answered(&self, state: &UpstreamState, status: u16, now: Instant) {
-        if outcome(status) == Outcome::Bad {
+        if Outcome::of_status(status) == Outcome::Bad {
             self.count_failure(state, || format!("status {status}"), now);
         } else if let Some(endpoint) = self.endpoint()
             && endpoint.answered()
@@ -130,11 +130,6 @@ impl Drop for Visit {
     }
 }
 
-/// What a status says about the upstream.
-fn outcome(status: u16) -> Outcome {
-    if status < 500 || status == 501 || status == 505 { Outcome::Good } else { Outcome::Bad }
-}
-
 /// A request whose answer is on its way.
 pub(crate) struct InFlight {
     admitted: Admitted,
@@ -145,7 +140,7 @@ impl InFlight {
     /// An endpoint has answered with this status.
     pub(crate) fn answered(mut admitted: Admitted, visit: Visit, status: u16, now: Instant) -> InFlight {
         visit.answered(admitted.state(), status, now);
-        admitted.end(outcome(status), now);
+        admitted.end(Outcome::of_status(status), now);
         InFlight { admitted, visit }
     }
 
@@ -166,7 +161,7 @@ mod tests {
 
     use strangler_core::upstreams::Outcome;
 
-    use super::{outcome, seconds};
+    use super::seconds;
 
     #[test]
     fn what_says_something_about_the_request_is_no_failure_of_the_upstream() {
@@ -182,7 +177,7 @@ mod tests {
             (505, Outcome::Good),
             (599, Outcome::Bad),
         ] {
-            assert_eq!(outcome(status), expected, "{status}");
+            assert_eq!(Outcome::of_status(status), expected, "{status}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use strangler_core::config::{self, Diagnostic, LoadOptions, Loaded, Severity, SourceText, Sources};
+use strangler_core::retreat::{self, Latches};
 use strangler_core::routing;
 use strangler_core::snapshot::{Server, Snapshot};
 
@@ -94,6 +95,32 @@ fn lost_writer(new: &Snapshot, lost: &routing::LostWriter) -> Diagnostic {
         )),
         related: Vec::new(),
     }
+}
+
+/// The errors of replacing `old` by `new` under these retreats: reads that legacy would answer, because a slice is held
+/// back, without the writer's data.
+pub fn stale_reads(old: &Snapshot, new: &Snapshot, latches: &Latches) -> Vec<Diagnostic> {
+    let told = |id| {
+        let slice = new.slice(id);
+        let name = &slice.name;
+        let to = latches.get(name).map_or("shadow", |latch| latch.to.as_str());
+        Diagnostic {
+            severity: Severity::Error,
+            code: "stale-reads",
+            place: Some(slice.place.clone()),
+            excerpt: None,
+            message: format!(
+                "slice `{name}` has retreated to {to}, where legacy answers reads, and the data written by {} would \
+                 not reach it",
+                slice.writer
+            ),
+            help: Some(format!(
+                "lift the retreat first (`strangler resume {name}`), or keep data in step with `sync`"
+            )),
+            related: Vec::new(),
+        }
+    };
+    retreat::newly_stale(Some(old), new, latches).into_iter().map(told).collect()
 }
 
 /// Static keys of `[server]` whose new values wait for a restart.

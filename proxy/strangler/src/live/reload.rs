@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use strangler_core::config::{self, Diagnostic, Sources};
+use strangler_core::retreat::Latches;
 use strangler_core::routing;
 use strangler_core::snapshot::{Server, Snapshot};
 use strangler_core::words::Writer;
@@ -397,6 +398,7 @@ fn judge(
     if writer_change == WriterChange::Refused {
         refuse_lost_writers(&old.snapshot, &compiled)?;
     }
+    refuse_stale_reads(&old.snapshot, &compiled, &old.latches)?;
     let changes =
         routing::diff(&old.snapshot, &compiled.snapshot).changes.iter().map(ToString::to_string).collect();
     let moves_writes = compiled.snapshot.slices.iter().any(|slice| slice.writer != Writer::Legacy);
@@ -409,12 +411,24 @@ fn judge(
 ///
 /// One diagnostic per lost writer, and what else is known about the configuration.
 pub fn refuse_lost_writers(old: &Snapshot, new: &Compiled) -> Result<(), Vec<Diagnostic>> {
-    let mut lost = compile::lost_writers(old, &new.snapshot);
-    if lost.is_empty() {
+    refuse(compile::lost_writers(old, &new.snapshot), new)
+}
+
+/// Refuses a configuration that would have a retreat serve stale reads.
+///
+/// # Errors
+///
+/// One diagnostic per slice, and what else is known about the configuration.
+pub fn refuse_stale_reads(old: &Snapshot, new: &Compiled, latches: &Latches) -> Result<(), Vec<Diagnostic>> {
+    refuse(compile::stale_reads(old, &new.snapshot, latches), new)
+}
+
+fn refuse(mut errors: Vec<Diagnostic>, new: &Compiled) -> Result<(), Vec<Diagnostic>> {
+    if errors.is_empty() {
         return Ok(());
     }
-    lost.extend(new.warnings.iter().cloned());
-    Err(lost)
+    errors.extend(new.warnings.iter().cloned());
+    Err(errors)
 }
 
 /// Names of all files, the main file first.

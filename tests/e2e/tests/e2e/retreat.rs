@@ -182,6 +182,37 @@ fn a_retreat_to_stale_reads_is_refused_unless_somebody_accepts_them() {
 }
 
 #[test]
+fn a_file_that_would_have_a_retreat_serve_stale_reads_is_refused() {
+    let (site, house, proxy) = moved();
+    passes(&proxy.ask(&RETREAT));
+    house.write(&one_way(&site));
+    let wanted = ["slice `products` has retreated to shadow", "not reach it", "strangler resume products"];
+    ends_with(&proxy.ask(&["reload"]), 2, &wanted);
+    assert_eq!(post(proxy.public, "/products/1", b"x").origin(), "legacy", "the file before it serves");
+    proxy.crash();
+    let proxy = house.serve();
+    assert_eq!(post(proxy.public, "/products/1", b"x").origin(), "legacy", "after a restart as well");
+    passes(&proxy.ask(&["resume", "products"]));
+    passes(&proxy.ask(&["reload"]));
+    assert_eq!(owner(&proxy), "products");
+    assert_eq!(post(proxy.public, "/products/1", b"x").origin(), "products");
+}
+
+#[test]
+fn what_holds_a_slice_that_is_gone_can_be_lifted() {
+    let (site, house, proxy) = moved();
+    passes(&proxy.ask(&RETREAT));
+    let text = house.read();
+    house.write(text.split("\n[slices.products]").next().unwrap());
+    proxy.wait_generation(2);
+    let told = passes(&proxy.ask(&["resume", "products"]));
+    assert!(told.contains("shadow → absent"), "{told}");
+    house.write(&site.configuration("extracted"));
+    proxy.wait_generation(3);
+    assert_eq!(owner(&proxy), "products");
+}
+
+#[test]
 fn everything_retreats_that_can() {
     let site = Site::new();
     let (legacy, service) = (site.legacy.url(), site.products.url());

@@ -1,17 +1,17 @@
 //! What a process begins to serve: its file, or the last good configuration where the file is bad or would
 //! take writes away from their writer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use strangler_core::config::{Diagnostic, Severity, Sources};
 use strangler_core::snapshot::DataDir;
 
 use super::{Exit, Failure, RunPlan};
 use crate::live::compile::{self, Compiled, WriterChange};
-use crate::live::reload::refuse_lost_writers;
+use crate::live::reload::{refuse_lost_writers, refuse_stale_reads};
 use crate::live::report::{DiagnosticReport, RejectedReport, Trigger, now};
 use crate::live::source::Source;
-use crate::store::{LastGood, Store, StoreError, pointer};
+use crate::store::{self, LastGood, Store, StoreError, pointer};
 
 /// What is served first.
 #[derive(Debug)]
@@ -44,7 +44,9 @@ pub(super) fn choose(plan: &RunPlan) -> Result<Start, Failure> {
     match found.compiled {
         Ok(compiled) => {
             let refused = match (&last_good, plan.writer_change) {
-                (Some((_, last_good)), WriterChange::Refused) => refuse(last_good, &compiled),
+                (Some((directory, last_good)), WriterChange::Refused) => {
+                    refuse(directory, last_good, &compiled)
+                }
                 _ => Ok(()),
             };
             match (refused, last_good, found.sources) {
@@ -114,9 +116,14 @@ fn last_good(plan: &RunPlan, data_dir: &DataDir) -> Result<Option<(PathBuf, Last
     Ok(None)
 }
 
-fn refuse(last_good: &LastGood, compiled: &Compiled) -> Result<(), Vec<Diagnostic>> {
+fn refuse(directory: &Path, last_good: &LastGood, compiled: &Compiled) -> Result<(), Vec<Diagnostic>> {
     match compile::compile(&last_good.sources, &last_good.base) {
-        Ok(old) => refuse_lost_writers(&old.snapshot, compiled),
+        Ok(old) => {
+            refuse_lost_writers(&old.snapshot, compiled)?;
+            // Retreats that cannot be read hold every slice, whatever the file says: see `retreats`.
+            store::kept_retreats(directory)
+                .map_or(Ok(()), |latches| refuse_stale_reads(&old.snapshot, compiled, &latches))
+        }
         Err(diagnostics) => {
             tracing::warn!(
                 problem = first(&diagnostics),

@@ -18,6 +18,9 @@ use crate::live::retreat::{
     RetreatReport,
 };
 
+/// Instead of a phase, of a slice that the configuration does not have.
+const ABSENT: &str = "absent";
+
 impl ReloadTask {
     pub(super) async fn retreat(&self, order: RetreatOrder) -> Result<RetreatReport, RetreatError> {
         let running = self.live.pin();
@@ -51,17 +54,27 @@ impl ReloadTask {
 
     pub(super) async fn resume(&self, order: ResumeOrder) -> Result<ResumeReport, RetreatError> {
         let running = self.live.pin();
-        let id = find(&running, &order.slice)?;
-        let name = Arc::clone(&running.snapshot.slice(id).name);
+        let found = find(&running, &order.slice);
+        let name = match (&found, running.latches.by_slice().get_key_value(order.slice.as_str())) {
+            (Ok(id), _) => Arc::clone(&running.snapshot.slice(*id).name),
+            // What the configuration does not have (any more) may be held as well.
+            (Err(_), Some((name, _))) => Arc::clone(name),
+            (Err(error), None) => return Err(error.clone()),
+        };
         let mut latches = Latches::clone(&running.latches);
         let held = running.latches.get(&name).map(|latch| latch.to);
-        let from = retreat::effective_phase(&running.snapshot, id, held);
-        let to = retreat::file_phase(&running.snapshot, id);
+        let (from, to) = match found {
+            Ok(id) => {
+                let from = retreat::effective_phase(&running.snapshot, id, held);
+                (from.as_str(), retreat::file_phase(&running.snapshot, id).as_str())
+            }
+            Err(_) => (held.map_or(ABSENT, Phase::as_str), ABSENT),
+        };
         let report = |outcome: &str, latch: Option<&Latch>, sentence: String| ResumeReport {
             slice: name.to_string(),
             outcome: outcome.to_owned(),
-            from: from.as_str().to_owned(),
-            to: to.as_str().to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
             retreat: latch.map(LatchReport::from),
             sentence,
         };
