@@ -26,6 +26,7 @@ mod outbound;
 mod outcome;
 mod pace;
 mod pinned;
+pub(crate) mod recent_writes;
 mod record;
 mod relay;
 mod tap;
@@ -40,7 +41,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use strangler_core::routing::{Refusal, RequestView, Verdict, decide};
+use strangler_core::routing::{Facts, Refusal, RequestView, Verdict, decide};
 use strangler_core::words::Owner;
 
 use crate::http1::chunked::TrailerLimits;
@@ -289,7 +290,8 @@ fn decision(
         headers: &head.fields,
         client_ip: Some(record.client_ip),
     };
-    let decision = decide(&pin.snapshot, &view, pin.facts());
+    let recent = client.local.recent.at(record.started());
+    let decision = decide(&pin.snapshot, &view, Facts { recent: Some(&recent), ..pin.facts() });
     let recorder = &client.local.recorder;
     if let (Some(_), Some(slice)) = (decision.near_miss, decision.slice) {
         recorder.near_miss(&pin.snapshot.slice(slice).name);

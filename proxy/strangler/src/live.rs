@@ -22,6 +22,7 @@ use strangler_core::words::{Phase, UpstreamId};
 use tokio::sync::watch as channel;
 
 use crate::upstream::UpstreamState;
+use crate::upstream::lag::Lags;
 
 /// A snapshot in service, with the run-time state that belongs to it.
 ///
@@ -40,13 +41,15 @@ pub struct Running {
     pub retreats: Box<[Option<Phase>]>,
     /// What guardrails watch of this configuration.
     pub watches: Arc<Watches>,
+    /// How late the data of sides is that do not write; carried over where the same is asked.
+    pub lags: Arc<Lags>,
 }
 
 impl Running {
     /// The first configuration of a process, without retreats.
     pub fn first(snapshot: Arc<Snapshot>) -> Running {
         let upstreams = snapshot.upstreams.iter().map(|u| Arc::new(UpstreamState::new(u, None))).collect();
-        Running::new(snapshot, 1, upstreams, Arc::default())
+        Running::new(snapshot, 1, upstreams, Arc::default(), &Lags::default())
     }
 
     /// The configuration that follows this one; endpoints that are in both keep their state and pools.
@@ -64,7 +67,7 @@ impl Running {
                 old.leave();
             }
         }
-        Running::new(snapshot, self.generation + 1, upstreams, Arc::clone(&self.latches))
+        Running::new(snapshot, self.generation + 1, upstreams, Arc::clone(&self.latches), &self.lags)
     }
 
     /// This configuration, of the same generation and with the same state, under other retreats.
@@ -76,6 +79,7 @@ impl Running {
             retreats: latches.phases(&self.snapshot),
             latches,
             watches: Arc::clone(&self.watches),
+            lags: Arc::clone(&self.lags),
         }
     }
 
@@ -84,10 +88,12 @@ impl Running {
         generation: u64,
         upstreams: Vec<Arc<UpstreamState>>,
         latches: Arc<Latches>,
+        known: &Lags,
     ) -> Running {
         let retreats = latches.phases(&snapshot);
         let watches = Arc::new(Watches::of(&snapshot));
-        Running { snapshot, generation, upstreams, latches, retreats, watches }
+        let lags = Arc::new(Lags::of(&snapshot, known));
+        Running { snapshot, generation, upstreams, latches, retreats, watches, lags }
     }
 
     /// What decisions depend on beside the request and the snapshot.

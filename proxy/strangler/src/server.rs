@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::forward::recent_writes::Table;
 use crate::live::Live;
 use crate::shadow::Entry;
 use crate::telemetry::Telemetry;
@@ -56,6 +57,7 @@ impl Server {
         // This process's name in `Via`, so that a loop is told from a chain of proxies.
         let name: Arc<str> = Arc::from(format!("strangler-{:08x}", fastrand::u32(..)));
         let wanted = Arc::new(Notify::new());
+        let recent = Arc::new(Table::new());
         let mut ended = Vec::with_capacity(workers);
         for (index, listeners) in sockets.into_iter().enumerate() {
             let (sender, receiver) = oneshot::channel();
@@ -70,6 +72,7 @@ impl Server {
                     open: Arc::clone(&open),
                     name: Arc::clone(&name),
                     wanted: Arc::clone(&wanted),
+                    recent: Arc::clone(&recent),
                     stage: watcher.clone(),
                 },
                 sender,

@@ -13,6 +13,7 @@
 //! | `connect`, `connection`, `pool` | sockets |
 //! | `names` | names → addresses: `/etc/hosts`, DNS |
 //! | `health` | asking an endpoint whether it is well |
+//! | `lag` | how late the data of the side is that does not write (`sync_lag`) |
 //! | `upkeep` | the task that follows names, asks endpoints, and tells of changes |
 
 use std::sync::LazyLock;
@@ -23,6 +24,7 @@ pub(crate) mod connect;
 pub(crate) mod connection;
 pub mod endpoint;
 pub(crate) mod health;
+pub mod lag;
 pub mod members;
 pub mod names;
 pub(crate) mod pool;

@@ -16,8 +16,6 @@ enum Scope {
     Server,
     /// `[upstreams.*]`.
     Upstream,
-    /// `[slices.*]`.
-    Slice,
     /// `[defaults]`, `[slices.*]` and every route's table.
     Policy,
 }
@@ -36,13 +34,11 @@ enum Values {
 struct Unbuilt(Scope, &'static str, Values, &'static str);
 
 /// What this version does not build.
-const UNBUILT: [Unbuilt; 6] = [
+const UNBUILT: [Unbuilt; 4] = [
     Unbuilt(Scope::Server, "tls", Values::All, "the public listener speaks plain HTTP"),
     Unbuilt(Scope::Upstream, "tls", Values::All, "upstreams are spoken to in plain HTTP"),
     Unbuilt(Scope::Upstream, "protocol", Values::AllBut("http1"), "upstreams are spoken to in HTTP/1.1"),
-    Unbuilt(Scope::Slice, "sync_lag", Values::All, "the lag of synchronisation is not asked for"),
     Unbuilt(Scope::Policy, "guardrails", Values::AllButFalse, "nothing retreats by itself"),
-    Unbuilt(Scope::Policy, "read_your_writes", Values::AllBut("0s"), "reads follow the phase alone"),
 ];
 
 /// Every key of a configuration that is not built.
@@ -64,10 +60,12 @@ pub(super) fn unbuilt(parts: &Parts<'_, '_>) -> Vec<Problem> {
         }
     }
     for (entry, table) in &parts.slices {
-        let scopes = [Scope::Slice, Scope::Policy];
-        look(&mut found, &scopes, &format!("[slices.{}]", entry.key), table);
+        look(&mut found, &[Scope::Policy], &format!("[slices.{}]", entry.key), table);
         if let Some(upstream) = table.get("upstream") {
             https(&mut found, &upstream.value);
+        }
+        if let Some(url) = table.get("sync_lag").and_then(|lag| lag.value.as_table()?.get("url")) {
+            https(&mut found, &url.value);
         }
         if let Some(Entry { value: Value { kind: Kind::List(routes), .. }, .. }) = table.get("routes") {
             routes.iter().for_each(|route| in_route(&mut found, route));
@@ -216,6 +214,8 @@ fallback_after = "1s"
 unavailable = { status = 503 }
 writer = "by-cohort"
 sync = "shared"
+sync_lag = { url = "http://127.0.0.1:1/lag", max = "1s" }
+read_your_writes = "10s"
 routes = [{ match = "/e", phase = "canary", canary = "1%" }]
 "#;
         assert_eq!(not_built(text), [""; 0]);
@@ -241,7 +241,7 @@ phase = "canary"
 canary = "10%"
 writer = "by-cohort"
 sync = "both"
-sync_lag = { url = "http://127.0.0.1:1/lag", max = "1s" }
+sync_lag = { url = "https://127.0.0.1:1/lag", max = "1s" }
 version_from = "header:x-version"
 read_your_writes = "10s"
 routes = ["/a", { match = "GET /b", phase = "shadow", fallback = ["5xx"] }]
@@ -264,8 +264,7 @@ cohort_cookie = { name = "x" }
                 "the endpoint `https://127.0.0.1:8002`",
                 "`protocol = \"auto\"` in [upstreams.u]",
                 "`tls` in [upstreams.u]",
-                "`sync_lag` in [slices.a]",
-                "`read_your_writes = \"10s\"` in [slices.a]",
+                "the endpoint `https://127.0.0.1:1/lag`",
                 "`guardrails` in a route",
             ]
         );

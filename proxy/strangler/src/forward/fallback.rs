@@ -11,10 +11,10 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-use strangler_core::routing::fallback::{LagState, Trouble, applies, may_fall_back};
+use strangler_core::routing::fallback::{Trouble, applies, may_fall_back};
 use strangler_core::snapshot::policy::Fallback;
 use strangler_core::snapshot::{HostPolicy, Policy, Upstream};
-use strangler_core::words::{Effect, Owner, RouteId, SliceId};
+use strangler_core::words::{Effect, Owner, RouteId};
 
 use super::attempt::{self, Answered};
 use super::error::ForwardError;
@@ -54,7 +54,8 @@ pub(crate) fn spare(
         return None;
     }
     let decision = record.decision()?;
-    let found = may_fall_back(&pin.snapshot, decision, |slice| lag(pin, slice)).ok()?;
+    let found =
+        may_fall_back(&pin.snapshot, decision, |slice| pin.lags.state(slice, record.started())).ok()?;
     let route = decision.route?;
     if let Some(upload) = upload {
         upload.keep(BODY_MAX, announced);
@@ -63,11 +64,6 @@ pub(crate) fn spare(
     let original = is_changed(head, policy, pin.snapshot.upstream(plan.decided.upstream))
         .then(|| Box::new(head.clone()));
     Some(Spare { route, answer_by: found.after.map(|after| record.started() + after), original })
-}
-
-/// How late legacy's data is.
-fn lag(_pin: &Pin, _slice: SliceId) -> LagState {
-    LagState::Unknown
 }
 
 /// Whether the extracted side is sent another head than legacy would be.

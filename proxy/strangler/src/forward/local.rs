@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::deadline::Deadline;
 pub(crate) use super::pinned::Pin;
 use super::pinned::Pinned;
+use super::recent_writes;
 use crate::http1::pipe::Pipes;
 use crate::http1::wire::READ_BYTES;
 use crate::http1::{Buffers, RequestHead, ResponseHead, Wire};
@@ -41,6 +42,8 @@ pub(crate) struct Local {
     pub(crate) recorder: Rc<Recorder>,
     /// The way of copies.
     pub(crate) lane: Lane,
+    /// Which clients have just written, of all threads.
+    pub(crate) recent: Arc<recent_writes::Table>,
     /// Whether the thread is told to stop: an answer in flight is its connection's last.
     pub(crate) draining: Cell<bool>,
     /// `1.1 NAME`, as appended to `Via`, with this process's name.
@@ -61,7 +64,7 @@ impl Local {
         telemetry: &Arc<Telemetry>,
         copies: Option<&Entry>,
         name: &str,
-        wanted: Arc<Notify>,
+        (wanted, recent): (Arc<Notify>, Arc<recent_writes::Table>),
     ) -> Local {
         let recorder = Rc::new(telemetry.recorder());
         let counting = Rc::clone(&recorder);
@@ -72,6 +75,7 @@ impl Local {
             pool: Pool::default(),
             wanted,
             lane: copies.map_or_else(Lane::off, |entry| entry.lane(Rc::clone(&recorder))),
+            recent,
             recorder,
             draining: Cell::new(false),
             via: format!("1.1 {name}").into(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::Method;
 use strangler_core::snapshot::HostPolicy;
+use strangler_core::snapshot::slice::KeySource;
 
 use super::attempt::Answered;
 use super::error::ForwardError;
@@ -74,6 +75,7 @@ pub(crate) fn accept(
     let keep =
         if framing == Framing::UntilClose { Duration::ZERO } else { keep_for(&head, upstream.pool_idle) };
     record.answered_by(plan.decided.owner, head.status);
+    record.wrote(head.status);
     record.tap.answer(&head);
     hop::strip(&mut head.fields, switched.as_deref(), |_| false);
     map_locations(&mut head.fields, pin, plan);
@@ -109,7 +111,10 @@ fn issue_cookie(head: &mut ResponseHead, pin: &Pin, plan: &Plan, record: &mut Re
     let Some(cookie) = record.decision().and_then(|decision| decision.cookie_to_issue(&pin.snapshot)) else {
         return;
     };
-    cohort_cookie::issue(head, cookie, &pin.snapshot, plan.public.as_ref());
+    let source = KeySource::Cookie(cookie.name.clone());
+    if let Some(value) = cohort_cookie::issue(head, cookie, &pin.snapshot, plan.public.as_ref()) {
+        record.is_known_by(&source, &value, head.status);
+    }
 }
 
 /// How the body is written to a client of this version, and whether its end is the connection's.

@@ -8,7 +8,9 @@ use http::Method;
 use strangler_core::guardrail::FailureKind;
 use strangler_core::matching::near::SpellingDifference;
 use strangler_core::routing::fallback::Trouble;
+use strangler_core::routing::recent::ClientMark;
 use strangler_core::routing::{Decision, Verdict};
+use strangler_core::snapshot::slice::KeySource;
 use strangler_core::snapshot::{Snapshot, Unavailable};
 use strangler_core::words::{Effect, Owner, UpstreamId};
 
@@ -16,9 +18,10 @@ use super::error::{ForwardError, Side};
 use super::identity::RequestId;
 use super::local::{Client, Pin};
 use super::outbound::split_target;
+use super::recent_writes::Noted;
 use super::tap::Tap;
 use crate::http1::{RequestHead, Version};
-use crate::telemetry::{AccessRecord, Answerer, Judged, RequestOutcome, loggable_path};
+use crate::telemetry::{AccessRecord, Answerer, Judged, Limit, RequestOutcome, loggable_path};
 use crate::upstream::members::Chosen;
 
 /// nginx's code for a client that left before its answer was complete.
@@ -162,6 +165,36 @@ impl Record {
         self.error = Some(error);
         self.failed = true;
         self.complete = true;
+    }
+
+    /// Notes an answer's status: whoever has successfully written reads from the writer for a while.
+    pub(crate) fn wrote(&self, status: u16) {
+        if let Some(mark) = self.decision.as_ref().and_then(|decision| decision.mark) {
+            self.remember(mark, status);
+        }
+    }
+
+    /// Notes by what key the client is known from now on: what it has written is remembered by that as well.
+    pub(crate) fn is_known_by(&self, source: &KeySource, value: &str, status: u16) {
+        let Some(decision) = self.decision.as_ref().filter(|decision| decision.mark.is_some()) else {
+            return;
+        };
+        if let Some(slice) = decision.slice {
+            let name = &self.pin.snapshot.slice(slice).name;
+            self.remember(ClientMark::keyed(name, source, value), status);
+        }
+    }
+
+    fn remember(&self, client: ClientMark, status: u16) {
+        let Some(decision) = self.decision.as_ref() else { return };
+        let (Effect::Write, Some(route), 200..=399) = (decision.effect, decision.route, status) else {
+            return;
+        };
+        let lasting = self.pin.snapshot.route(route).policy.read_your_writes;
+        let local = &self.client.local;
+        if local.recent.note(client, Instant::now(), lasting) == Noted::Evicted {
+            local.recorder.limit(Limit::RecentWrites);
+        }
     }
 
     /// Has a read of a client with a cohort key judged by the guardrails of its route. A client that left before the

@@ -20,6 +20,7 @@ use tokio::task::LocalSet;
 
 use super::connection;
 use crate::forward::local::Local;
+use crate::forward::recent_writes::Table;
 use crate::live::Live;
 use crate::shadow::Entry;
 use crate::telemetry::{Limit, Side, Telemetry};
@@ -58,6 +59,8 @@ pub(super) struct WorkerSetup {
     pub(super) name: Arc<str>,
     /// See [`Local::wanted`].
     pub(super) wanted: Arc<Notify>,
+    /// See [`Local::recent`].
+    pub(super) recent: Arc<Table>,
     pub(super) stage: watch::Receiver<Stage>,
 }
 
@@ -99,9 +102,9 @@ fn die(name: &str, why: &str) {
 }
 
 async fn run(setup: WorkerSetup) -> io::Result<u64> {
-    let WorkerSetup { listeners, live, telemetry, copies, open, name, wanted, mut stage, .. } = setup;
+    let WorkerSetup { listeners, live, telemetry, copies, open, name, wanted, recent, mut stage, .. } = setup;
     let worker = Rc::new(Worker {
-        local: Rc::new(Local::new(&live, &telemetry, copies.as_ref(), &name, wanted)),
+        local: Rc::new(Local::new(&live, &telemetry, copies.as_ref(), &name, (wanted, recent))),
         open,
         cut: Cell::new(false),
         next: Cell::new(0),

@@ -9,6 +9,7 @@
     reason = "test helpers are outside test functions"
 )]
 
+mod canary;
 mod fallback;
 mod framing;
 mod headers;

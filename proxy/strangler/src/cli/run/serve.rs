@@ -30,7 +30,7 @@ use crate::shadow::Shadows;
 use crate::store::{Evidence, Store};
 use crate::telemetry::Telemetry;
 use crate::upstream::names::{NAME_SERVERS, NameSources, Names};
-use crate::upstream::upkeep;
+use crate::upstream::{lag, upkeep};
 
 /// How long the end of the access log may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -97,6 +97,7 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
         Evidence::start(store.directory(), Arc::clone(&compiled.snapshot), Arc::clone(&telemetry.feed))
             .map_err(|error| Failure::new(Exit::Invalid, format!("evidence cannot be kept: {error}")))?;
     // Before the first client: its request need not wait for a name.
+    tokio::spawn(lag::run(Arc::clone(&live)));
     tokio::spawn(upkeep::run(Arc::clone(&live), Arc::new(Names::new(names))));
     let base = std::path::absolute(source.base()).unwrap_or_else(|_| PathBuf::from("/"));
     let journal = Arc::new(Journal {
