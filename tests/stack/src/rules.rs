@@ -58,16 +58,19 @@ mod tests {
     fn a_slice_is_moved_by_one_line_and_its_table_taken_in() {
         let start = with_phase(CONFIGURATION, "users", "legacy").unwrap();
         let start = with_phase(&start, "products", "legacy").unwrap();
-        let moved = in_shadow(&["users", "products"]).unwrap();
+        let slices = ["users", "products", "orders"];
+        let moved = in_shadow(&slices).unwrap();
         let changed: Vec<_> =
             start.lines().zip(moved.lines()).filter(|(before, after)| before != after).collect();
         assert_eq!(changed.first(), Some(&("phase    = \"legacy\"", "phase    = \"shadow\"")));
         for (before, after) in changed.iter().filter(|(before, _)| !before.starts_with("phase")) {
             assert_eq!(before.strip_prefix("# "), Some(*after));
         }
-        assert_eq!(moved.matches("phase    = \"shadow\"").count(), 2);
-        assert_eq!(moved.matches("\n[slices.users.shadow]\nrecheck = ").count(), 1);
-        assert_eq!(moved.matches("\n[slices.products.shadow]\nrepeat  = ").count(), 1);
+        assert_eq!(moved.matches("phase    = \"shadow\"").count(), slices.len());
+        for (slice, key) in [("users", "recheck"), ("products", "repeat "), ("orders", "recheck")] {
+            let table = format!("\n[slices.{slice}.shadow]\n{key} = ");
+            assert_eq!(moved.matches(&table).count(), 1, "{slice}");
+        }
         assert!(in_shadow(&["unicorns"]).is_err());
     }
 }

@@ -209,6 +209,7 @@ fn the_demonstration_says_where_it_is_and_what_to_try_and_stops_cleanly() {
     let trouble = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{text}{trouble}");
     assert!(text.contains("Three things to try") && text.contains("products legacy "), "{text}{trouble}");
+    assert!(text.contains("copied ") && text.contains("differences so far: products "), "{text}{trouble}");
     assert!(!text.contains("FAILED"), "{text}");
     for line in ["Storefront   http://", "Admin        http://"] {
         let (_, rest) = text.split_once(line).unwrap();

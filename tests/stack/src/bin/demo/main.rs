@@ -133,9 +133,10 @@ fn introduce(stack: &Stack, ports: Ports) -> anyhow::Result<()> {
   Logs and databases: {}
 
   Three things to try:
-  1. In {config}, under [slices.products], change  phase = \"legacy\"  to  phase = \"extracted\",
+  1. In {config}, under [slices.products], change  phase = \"shadow\"  to  phase = \"extracted\",
      save, and watch the lines below. Then change it back.
-  2. In another terminal:  cargo strangler status{extra}
+  2. In another terminal:  cargo strangler report{extra}
+     Reads of products and users are copied to their services: this is what the answers differ in.
   3. And:                  cargo strangler explain{extra} GET http://{proxy}/products/1
 
   Ctrl-C stops everything.
