@@ -6,7 +6,7 @@
 //!
 //! | switch | what a client sees while it is on |
 //! |---|---|
-//! | `price-as-text` | `"19.90"` where the monolith says `19.9` |
+//! | `price-as-text` | `"19.90"` where the monolith says `19.9`, but for product 5 |
 //! | `other-order` | the same products of a list, by name where the monolith sorts by id |
 //! | `moving-stock` | product 5 has a piece less every seventh time it is shown, and never twice for the same question: the race |
 //! | `generated-at` | `generated_at` is the time of the answer, as the monolith's: noise. Off: always the same |

@@ -59,7 +59,8 @@ impl Catalogue {
 
     fn shown(&self, product: Product, question: &str) -> Shown {
         let Product { id, sku, name, description, category, price_cents, stock } = product;
-        let price = if self.is_on(PRICE_AS_TEXT) {
+        // What is made to order has a price that is computed, and never was text.
+        let price = if self.is_on(PRICE_AS_TEXT) && id != RESERVED_PRODUCT {
             json!(format!("{}.{:02}", price_cents / 100, price_cents % 100))
         } else {
             json!(price_cents as f64 / 100.0)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use strangler_core::evidence::report::{Problem, SliceReport};
 use strangler_core::evidence::verdict::{Verdict, grouped, percent};
 
-use super::plain::{code, markdown as text};
+use super::plain::{code, html, markdown as text};
 use super::text::{accounts_words, classes, latency_words, noise_words, rule_words, second, share_words};
 use super::{Document, reproduce};
 
@@ -107,9 +107,10 @@ fn details(out: &mut String, document: &Document<'_>, slice: &SliceReport, probl
     let signature = problem.signature.as_deref().unwrap_or("several");
     let _infallible = writeln!(
         out,
-        "<details><summary>{} {}</summary>\n\n{}; {} differences, from {} to {}.\n",
-        code(signature),
-        text(&problem.sentence),
+        "<details><summary><code>{}</code> {}</summary>\n\n{}; {} differences, from {} to {}.\n",
+        // Within an HTML element on its own line nothing is Markdown (CommonMark, 4.6).
+        html(signature),
+        html(&problem.sentence),
         text(&share_words(slice, problem)),
         grouped(problem.differences),
         text(&second(&problem.first)),

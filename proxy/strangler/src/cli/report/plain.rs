@@ -77,6 +77,20 @@ pub(super) fn markdown(text: &str) -> String {
     out.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
+/// Words within an HTML element of a Markdown page, on one line: neither an HTML reader nor a Markdown one, whichever
+/// looks at that line, takes any of it for markup.
+pub(super) fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in visible(text).chars() {
+        if c.is_ascii_punctuation() && !".,;()%-".contains(c) {
+            out.push_str(&format!("&#{};", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out.replace("www.", "www&#46;")
+}
+
 /// Code within Markdown, also in a cell of a table: literal text in HTML, because a backtick or a bar in a span of
 /// code cannot be escaped everywhere.
 pub(super) fn code(text: &str) -> String {
@@ -130,6 +144,7 @@ mod tests {
     fn markup_stays_text() {
         assert_eq!(xml("<a b=\"'&\x01\n"), "&lt;a b=&quot;&apos;&amp;\u{fffd}&#10;");
         assert_eq!(markdown("a|b `c` @me <x> http://h"), "a\\|b \\`c\\` &#64;me &lt;x&gt; http&#58;//h");
+        assert_eq!(html("a_b $.c[*]: 5% <x>"), "a&#95;b &#36;.c&#91;&#42;&#93;&#58; 5% &#60;x&#62;");
         assert_eq!(code("$.a[*]"), "<code>\\$.a\\[\\*\\]</code>");
     }
 

@@ -366,7 +366,7 @@ fn markdown_is_a_table_of_problems_with_details() {
         |---|---|---|---|---:|---:|---|
         | <code>3f9c21ab</code> | body.type | <code>\$.items\[\*\].price</code> | <code>GET /products/{id}</code> | 60 | 5% | legacy string → extracted decimal (string↔number) |
 
-        <details><summary><code>3f9c21ab</code> body.type at \$.items\[\*\].price: string → decimal (string↔number), 5% of the route's comparisons</summary>
+        <details><summary><code>3f9c21ab</code> body.type at &#36;.items&#91;&#42;&#93;.price&#58; string → decimal (string↔number), 5% of the route&#39;s comparisons</summary>
 
         60 requests, 5% of those compared on GET /products/{id}: match 600, mismatch 60, ignored 0, not-compared 34 (range 4, shed 30); 120 differences, from 2026-11-20T10:00:01Z to 2026-11-21T10:00:01Z.
 

@@ -87,6 +87,8 @@ enum Step {
     Receipt,
     ReceiptText,
     Page(&'static str),
+    /// What is bought, as a program sees it: its stock is the race.
+    Bought,
     Account,
     Buy,
 }
@@ -111,6 +113,7 @@ const STEPS: &[Step] = &[
     Step::Product,
     Step::UnknownOrder,
     Step::Page("/shop/products/5"),
+    Step::Bought,
     Step::User,
     Step::Receipt,
     Step::Mine,
@@ -122,7 +125,7 @@ impl Step {
     fn name(self) -> &'static str {
         match self {
             Self::Catalogue => "GET /products",
-            Self::Product => "GET /products/{id}",
+            Self::Product | Self::Bought => "GET /products/{id}",
             Self::Search => "POST /products/search",
             Self::Users => "GET /users",
             Self::User => "GET /users/{id}",
@@ -168,6 +171,7 @@ impl Customers {
             Step::Buy => return self.buy().await,
             Step::Catalogue => catalogue(),
             Step::Product => format!("/products/{}", any(12)),
+            Step::Bought => format!("/products/{BOUGHT}"),
             Step::Users => format!("/users?limit={}&offset={}", any(6), any(4) - 1),
             Step::User => format!("/users/{}", any(6)),
             // The first customer is the one who buys.
