@@ -188,6 +188,11 @@ impl Sender {
             Err(Failure::Reply(transport)) => return Ok(received(failed(transport), None, reserved)),
         };
         let headers = reply_lines(&head.fields, &mut reserved).ok_or(NotCompared::Shed)?;
+        if matches!(framing, http1::Framing::Length(length) if length > bounds.body) {
+            // It says so itself: reading what is not compared would only cost.
+            let reply = Reply { end: End::TooLarge, status: head.status, headers, body: Bytes::new() };
+            return Ok(received(reply, responded, reserved));
+        }
         let mut incoming = Incoming::new(framing, TRAILERS);
         let mut body = Body::default();
         let reading = poll_fn(|cx| {
