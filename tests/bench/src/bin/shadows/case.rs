@@ -21,8 +21,7 @@ pub(crate) struct Case {
     pub(crate) address: SocketAddr,
     admin: SocketAddr,
     copying: Copying,
-    /// Kept as long as the proxy that reads it.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Case {
@@ -40,7 +39,10 @@ impl Case {
         let text = format!(
             "version = 1\nlegacy = \"http://{origin}\"\n[server]\nlisten = \"127.0.0.1:0\"\n\
              admin = \"127.0.0.1:0\"\nworkers = 1\naccess_log = \"off\"\n[slices.s]\n\
-             upstream = \"http://{shadow}\"\nphase = \"{phase}\"\nsync = \"stateless\"\nroutes = [\"/**\"]\n"
+             upstream = \"http://{shadow}\"\nphase = \"{phase}\"\nsync = \"stateless\"\nroutes = [\"/**\"]\n\
+             [slices.s.shadow]\nconcurrency = {}\n",
+            // What is shed is no mismatch.
+            if act == Act::OtherProducts { 1000 } else { 64 }
         );
         std::fs::write(&file, text)?;
         let mut command = Command::new(program);
@@ -57,7 +59,7 @@ impl Case {
             Ok(rest.parse()?)
         };
         let (address, admin) = (address("listening on http://")?, address("admin on http://")?);
-        Ok(Case { name, child, address, admin, copying, _folder: folder })
+        Ok(Case { name, child, address, admin, copying, folder })
     }
 
     /// The row of the table, once every copy is in an account.
@@ -88,12 +90,50 @@ impl Case {
         ))
     }
 
-    /// What copies ended in.
-    fn accounts(&self) -> Result<Vec<(String, u64)>> {
+    fn admin(&self, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect(self.admin)?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// Copies that have ended.
+    pub(crate) fn ended(&self) -> Result<u64> {
+        Ok(self.accounts()?.iter().map(|(_, count)| count).sum())
+    }
+
+    /// The report, once so many requests are mismatches in it.
+    pub(crate) fn report(&self, mismatches: u64) -> Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let report = self.admin("/api/report")?;
+            if report.contains(&format!("\"mismatch\":{mismatches},"))
+                || report.contains(&format!("\"mismatch\": {mismatches},"))
+            {
+                return Ok(report);
+            }
+            if Instant::now() > deadline {
+                bail!("{mismatches} mismatches are not in {report}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The most that was ever resident, and what the data directory takes, once it is written.
+    pub(crate) fn held(&self) -> Result<(u64, u64)> {
+        // Whatever is not written a second later is not written at all.
+        std::thread::sleep(Duration::from_secs(1));
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(self.folder.path().join("data"))? {
+            bytes += entry?.metadata()?.len();
+        }
+        Ok((self.peak_kib()?, bytes / 1024))
+    }
+
+    /// What copies ended in.
+    fn accounts(&self) -> Result<Vec<(String, u64)>> {
+        let text = self.admin("/metrics")?;
         let lines = text.lines().filter_map(|line| line.strip_prefix("strangler_shadow_total{slice=\"s\","));
         lines
             .map(|line| {
@@ -107,7 +147,7 @@ impl Case {
     }
 
     /// The most that was ever resident.
-    fn peak_kib(&self) -> Result<u64> {
+    pub(crate) fn peak_kib(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).context("no peak")
@@ -137,13 +177,18 @@ impl Client {
         let mut times = Vec::with_capacity(requests);
         for _ in 0..requests {
             let begun = Instant::now();
-            self.0.get_mut().write_all(b"GET /products/7 HTTP/1.1\r\nhost: shop.example\r\n\r\n")?;
-            self.read_answer()?;
+            self.get("/products/7")?;
             times.push(begun.elapsed().as_secs_f64() * 1e6);
             std::thread::sleep(pause);
         }
         times.sort_unstable_by(f64::total_cmp);
         Ok(times)
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Result<()> {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: shop.example\r\n\r\n");
+        self.0.get_mut().write_all(request.as_bytes())?;
+        self.read_answer()
     }
 
     fn read_answer(&mut self) -> Result<()> {

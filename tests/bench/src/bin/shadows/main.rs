@@ -12,6 +12,7 @@
 //! priority, as they would on a machine of their own. Refuses to judge.
 
 mod case;
+mod causes;
 mod worst;
 
 use std::io::Write as _;
@@ -32,14 +33,17 @@ struct Arguments {
     #[arg(long, default_value = "target/release/strangler")]
     strangler: PathBuf,
     /// Rounds.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 30)]
     rounds: usize,
     /// Requests of each case in a round.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 250)]
     requests: usize,
     /// Microseconds between two requests.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 2000)]
     pause: u64,
+    /// Requests that all differ, of few causes.
+    #[arg(long, default_value_t = 100_000)]
+    differing: u64,
     /// Where the table is written; `-`: standard output only.
     #[arg(long, default_value = "tests/bench/SHADOWS.md")]
     out: String,
@@ -110,6 +114,10 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let mut text = heading(arguments, took);
     for (at, case) in cases.iter().enumerate() {
         text.push_str(&case.row(&summary(&rounds, at), asked)?);
+    }
+    drop(cases);
+    if arguments.differing > 0 {
+        text.push_str(&causes::measure(&arguments.strangler, arguments.differing)?);
     }
     std::io::stdout().write_all(text.as_bytes())?;
     if arguments.out != "-" {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use super::causes;
+
 /// What everybody who answers says.
 const BODY: &str = r#"{"id":7,"name":"Cup","price":19.90,"tags":["a","b"]}"#;
 const OTHER: &str = r#"{"id":7,"name":"Cup","price":19.91,"tags":["a","b"]}"#;
@@ -33,6 +35,10 @@ pub(crate) enum Act {
     /// Answers with a body that never ends.
     Endless,
     Huge,
+    /// Answers with the product that is asked for.
+    Products,
+    /// The same, and otherwise for one of several reasons.
+    OtherProducts,
 }
 
 /// Plays a service until nobody reads what it says, and says its address first.
@@ -75,13 +81,15 @@ fn serve(stream: TcpStream, act: Act) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     loop {
-        let mut line = String::new();
+        let (mut first, mut line) = (String::new(), String::new());
+        reader.read_line(&mut first)?;
         while line != "\r\n" {
             line.clear();
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
         }
+        let number = || first.split(['/', ' ']).find_map(|word| word.parse().ok()).unwrap_or_default();
         let stream = reader.get_mut();
         let length = |length: usize| {
             format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n")
@@ -103,6 +111,10 @@ fn serve(stream: TcpStream, act: Act) -> Result<()> {
                 loop {
                     stream.write_all(&[b'x'; PIECE])?;
                 }
+            }
+            Act::Products | Act::OtherProducts => {
+                let body = causes::body(number(), act == Act::OtherProducts);
+                stream.write_all((length(body.len()) + &body).as_bytes())?;
             }
             Act::Huge => {
                 stream.write_all(length(HUGE).as_bytes())?;
