@@ -4,14 +4,16 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::civil::date;
 use strangler_core::compare::{Context, End, Reply, Side, compare};
 use strangler_core::config::{LoadOptions, SourceText, Sources, load};
-use strangler_core::evidence::{Difference, Example, Outcome, Report, report};
+use strangler_core::evidence::{Difference, Example, Limits, Outcome, Report, report};
 use strangler_core::inventory::Changes;
 
+use super::database::{Database, Scope};
 use super::*;
 use crate::telemetry::AccessRecord;
 
