@@ -262,8 +262,15 @@ async fn a_dry_run_leaves_nothing_and_stops_at_the_first_reply_that_does_not_say
     }
     assert_eq!(rehearsed(), 6, "and it stays so");
     assert_eq!((orders(monolith).await, orders(service).await), (before.0 + 15, before.1));
-    let status = Client::new(stack.admin().unwrap()).get("/api/status").await.unwrap().json();
-    let stopped: Vec<&Value> = status["copying_stopped"].as_array().unwrap().iter().collect();
-    assert_eq!((stopped.len(), &stopped[0]["route"]), (1, &Value::from("POST /orders")), "{status:#}");
+    let mut admin = Client::new(stack.admin().unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    let stopped: Vec<Value> = loop {
+        let status = admin.get("/api/status").await.unwrap().json();
+        match status["copying_stopped"].as_array() {
+            Some(stopped) if !stopped.is_empty() => break stopped.clone(),
+            _ => assert!(Instant::now() < deadline, "{status:#}"),
+        }
+    };
+    assert_eq!((stopped.len(), &stopped[0]["route"]), (1, &Value::from("POST /orders")), "{stopped:#?}");
     overheard.stack.stop_all().unwrap();
 }

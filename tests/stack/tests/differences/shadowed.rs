@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use chassis::client::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 use stack::rules::in_shadow;
 use stack::{Config, Executable, Role, Stack, StackOptions};
 
 use crate::differ::ask;
 use crate::engine::PROBLEMS;
 use crate::requests::{Request, all as all_requests};
-use crate::switch;
 
 /// How long comparisons may take to be counted.
 const PATIENCE: Duration = Duration::from_secs(60);

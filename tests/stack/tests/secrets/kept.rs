@@ -16,7 +16,7 @@ use crate::is_in;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the admin listener shows something.
-const SHOWN: [&str; 12] = [
+const SHOWN: [&str; 16] = [
     "/",
     "/metrics",
     "/api/status",
@@ -27,6 +27,10 @@ const SHOWN: [&str; 12] = [
     "/api/report?slice=products",
     "/api/differences?slice=products",
     "/api/differences?slice=users",
+    "/api/differences",
+    "/api/slices/orders",
+    "/api/report?slice=orders",
+    "/api/explain?method=GET&url=/products/1",
     "/api/inventory",
     "/api/history",
 ];
@@ -71,6 +75,35 @@ async fn accounted(admin: &mut Client) -> u64 {
     slices.iter().filter_map(|slice| slice["accounts"]["eligible"].as_u64()).sum()
 }
 
+/// What the commands print, and the bundle they write beside the recording.
+fn commands(stack: &Stack, admin: &str, planted: &[Secret]) -> Vec<String> {
+    let admin = format!("http://{admin}");
+    let ask = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+        command.args(["node", "strangler"]).args(arguments).args(["--admin", &admin]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), [output.stdout, output.stderr].concat())
+    };
+    let mut left = Vec::new();
+    for format in ["text", "json", "junit", "markdown", "github"] {
+        let (code, printed) = ask(&["report", "--format", format]);
+        let name = format!("report --format {format}");
+        assert_eq!(code, Some(1), "{name}: {}", String::from_utf8_lossy(&printed));
+        left.extend(leaks(&name, &printed, planted));
+    }
+    for name in ["status", "inventory", "history"] {
+        let (code, printed) = ask(&[name]);
+        assert_eq!(code, Some(0), "{name}: {}", String::from_utf8_lossy(&printed));
+        left.extend(leaks(name, &printed, planted));
+    }
+    let recorded = stack.folder().join("recorded.jsonl.zst");
+    let bundle = stack.database(Role::Strangler).join("users.bundle.zst");
+    let (recorded, bundle) = (recorded.to_str().unwrap(), bundle.to_str().unwrap());
+    let (code, printed) = ask(&["bundle", "users", "--corpus", recorded, "--out", bundle]);
+    assert_eq!(code, Some(0), "{}", String::from_utf8_lossy(&printed));
+    left
+}
+
 #[tokio::test]
 async fn nothing_of_what_was_planted_is_kept_or_shown() {
     let stack = shadowing();
@@ -97,7 +130,7 @@ async fn nothing_of_what_was_planted_is_kept_or_shown() {
     kill_process(Pid::from_child(&recording), Signal::INT).unwrap();
     assert!(recording.wait().unwrap().success());
 
-    let mut left = Vec::new();
+    let mut left = commands(&stack, &address.to_string(), &planted);
     for path in SHOWN {
         let shown = admin.get(path).await.unwrap();
         assert_eq!(shown.status, 200, "{path}: {}", shown.text());
@@ -117,6 +150,12 @@ async fn nothing_of_what_was_planted_is_kept_or_shown() {
     };
     // What may be kept is found by the same search: the search can find.
     assert!(says("evidence", "GET /users/me") && says("decompressed", "redacted-token-"));
+    assert!(says("users.bundle.zst, decompressed", "redacted-"), "the bundle is among what was searched");
+    // Writes are recorded as well, such as what was paid with.
+    assert!(
+        says("decompressed", "redacted-card-")
+            && says("decompressed", "\"method\":\"POST\",\"target\":\"/payments\"")
+    );
     for (name, bytes) in &kept {
         left.extend(leaks(name, bytes, &planted));
     }
