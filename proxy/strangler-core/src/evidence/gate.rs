@@ -23,6 +23,7 @@ use super::judge::{Judged, JudgedRoute, Reach, Standing, requests_by_signature};
 use super::route::COUNTS_PER_SHAPE;
 use super::verdict::{Condition, State, Verdict, grouped, percent};
 use crate::snapshot::policy::Gate;
+use crate::words::Share;
 
 /// A signature on more of a route's comparisons than this blocks the gate.
 pub const SIGNATURE_CAP: f64 = 0.10;
@@ -68,7 +69,7 @@ fn mismatches(judged: &Judged<'_>, gate: &Gate) -> Condition {
         State::Failed => format!("mismatches are {measured}, and must be {demanded}"),
         State::Insufficient => {
             let needed = format!("{} more comparisons without a mismatch show {demanded}", grouped(more));
-            format!("mismatches are {measured}; {needed}{}", exhausted(judged))
+            format!("mismatches are {measured}; {needed}{}", exhausted(judged, trials, confidence))
         }
     };
     Condition {
@@ -81,8 +82,9 @@ fn mismatches(judged: &Judged<'_>, gate: &Gate) -> Condition {
     }
 }
 
-/// A hint where more of the same requests would not count.
-fn exhausted(judged: &Judged<'_>) -> String {
+/// A hint where more of the same requests would not count: which limit those that there are do show, for a service
+/// that has no more kinds of requests.
+fn exhausted(judged: &Judged<'_>, trials: Trials, confidence: Share) -> String {
     let shapes: usize = judged.routes.iter().map(|route| route.evidence.shapes.len()).sum();
     let full = judged
         .routes
@@ -92,13 +94,24 @@ fn exhausted(judged: &Judged<'_>) -> String {
         .count();
     match (shapes, shapes - full) {
         (0, _) => String::new(),
-        (_, 0) => format!(
-            ", of requests of other shapes: each counts {COUNTS_PER_SHAPE} times, and all {shapes} seen have"
-        ),
+        (_, 0) => {
+            let shown = smallest_shown(trials, confidence);
+            let shown = shown.map(|limit| format!("; what they show is `mismatch_below = \"{limit}\"`"));
+            format!(
+                ", of requests of other shapes: each counts {COUNTS_PER_SHAPE} times, and all {shapes} seen have{}",
+                shown.unwrap_or_default()
+            )
+        }
         (_, open) => {
             format!(" (each shape of request counts {COUNTS_PER_SHAPE} times; {open} of {shapes} have room)")
         }
     }
+}
+
+/// The smallest limit, in tenths of a percent, that mismatches are shown to be below; none above a half.
+fn smallest_shown(trials: Trials, confidence: Share) -> Option<Share> {
+    let mut limits = (1..=500).filter_map(|tenths| Share::from_basis_points(tenths * 10));
+    limits.find(|limit| betting::shows_below(trials, *limit, confidence))
 }
 
 fn coverage(judged: &Judged<'_>, gate: &Gate) -> Condition {

@@ -157,6 +157,8 @@ fn a_shape_is_counted_twenty_times() {
     assert_eq!((route.accounts.compared, route.counted, route.shapes), (200, 80, 4));
     let gate = report.slices[0].gate.as_ref().unwrap();
     assert!(gate.sentence.contains("of other shapes"), "{}", gate.sentence);
+    // Which 80 comparisons do show, and not a tenth of a percent less.
+    assert!(gate.sentence.contains("`mismatch_below = \"5.7%\"`"), "{}", gate.sentence);
 }
 
 #[test]
