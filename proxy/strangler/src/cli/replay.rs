@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &ReplayArguments, output: &Output) -> Outcome {
         gathered.add(item, judged.as_ref());
         if let (
             Some(self_test),
-            Some(Judged { compared: Compared::Compared(_), pair: Some((legacy, extracted)) }),
+            Some(Judged { compared: Compared::Compared(_), pair: Some((legacy, extracted)), .. }),
         ) = (&mut self_test, &judged)
         {
             with_context(&snapshot, &settings, item, |context| {

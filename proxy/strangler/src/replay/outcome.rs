@@ -14,7 +14,7 @@ use strangler_core::evidence::verdict::{Condition, State, Verdict, grouped, perc
 use strangler_core::evidence::{Example, Ledger, Limits, Observation, Outcome, PairedLatency, Report};
 use strangler_core::redact::{Pseudonyms, Redactor};
 use strangler_core::snapshot::Snapshot;
-use strangler_core::words::{Owner, Share};
+use strangler_core::words::{Owner, RouteId, Share};
 
 use super::item::Item;
 use super::load::LeftOut;
@@ -85,10 +85,20 @@ pub(crate) struct Gathered<'a> {
     began: Timestamp,
     today: Date,
     pub(crate) counts: Counts,
-    /// Every shape, whether it was compared, and an example of it.
-    shapes: BTreeMap<u64, (bool, Box<str>)>,
+    /// Every shape, what became of it, and an example of it.
+    shapes: BTreeMap<u64, (Looked, Box<str>)>,
     /// Whether the corpus has more shapes than are told apart.
     overflowed: bool,
+}
+
+/// What became of a shape so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Looked {
+    /// It was not compared.
+    Never,
+    /// Only by requests of this route that were set aside: compared where all of those turn out to be hidden.
+    SetAside(RouteId),
+    Compared,
 }
 
 /// What follows from a replay.
@@ -136,23 +146,40 @@ impl<'a> Gathered<'a> {
         };
         self.counts.replayed += u64::from(judged.pair.is_some());
         self.counts.incomplete += u64::from(item.incomplete.is_some());
-        let is_compared = matches!(judged.compared, Compared::Compared(_));
-        self.counts.compared += u64::from(is_compared);
+        let looked = match (&judged.compared, &judged.set_aside) {
+            (Compared::Compared(_), _) => Looked::Compared,
+            (Compared::NotCompared(_), Some(_)) => Looked::SetAside(item.route),
+            (Compared::NotCompared(_), None) => Looked::Never,
+        };
         let is_stale = matches!(judged.compared, Compared::NotCompared(NotCompared::Stale));
         self.counts.stale += u64::from(is_stale);
         let shape = self.shape(item, judged);
-        self.note_shape(shape, item, is_compared);
+        self.note_shape(shape, item, looked);
         let route = self.snapshot.route(item.route);
         let redactor = Redactor::new(&Pseudonyms::Blank, &route.policy.compare.redact, Some(&route.pattern));
         let example = |finding: &Finding| Some(self.example(item, finding, &redactor));
-        let outcome = Outcome::of(&judged.compared, &route.policy.compare, self.today, example);
+        let rules = &route.policy.compare;
+        let outcome = match (&judged.compared, &judged.set_aside) {
+            (Compared::NotCompared(reason), Some(first)) => {
+                Outcome::set_aside(*reason, first, rules, self.today)
+            }
+            (compared, _) => Outcome::of(compared, rules, self.today, example),
+        };
         let latency = judged.pair.as_ref().and_then(|(legacy, extracted)| {
             Some(PairedLatency { legacy: legacy.latency?, extracted: extracted.latency? })
         });
         let (slice, route) = (Arc::clone(&item.slice), Arc::clone(&route.id));
         let at = Timestamp::now().max(self.began);
-        let observation =
-            Observation { slice, route, at, shape, version: None, outcome, latency, repeated: None };
+        let observation = Observation {
+            slice,
+            route,
+            at,
+            shape,
+            version: None,
+            outcome,
+            latency,
+            repeated: judged.repeated.clone(),
+        };
         self.ledger.observe(&observation);
     }
 
@@ -189,12 +216,12 @@ impl<'a> Gathered<'a> {
         .hash()
     }
 
-    fn note_shape(&mut self, shape: u64, item: &Item, is_compared: bool) {
-        if let Some((compared, _)) = self.shapes.get_mut(&shape) {
-            *compared |= is_compared;
+    fn note_shape(&mut self, shape: u64, item: &Item, looked: Looked) {
+        if let Some((known, _)) = self.shapes.get_mut(&shape) {
+            *known = (*known).max(looked);
         } else if self.shapes.len() < SHAPES_MAX {
             let example = format!("{} {}", item.method, item.target).into();
-            self.shapes.insert(shape, (is_compared, example));
+            self.shapes.insert(shape, (looked, example));
         } else {
             self.overflowed = true;
         }
@@ -217,8 +244,10 @@ impl<'a> Gathered<'a> {
                 slice.sentence = found.to_owned();
             }
         }
+        self.settle(&report);
         self.counts.shapes = self.shapes.len() as u64;
-        self.counts.shapes_compared = self.shapes.values().filter(|(compared, _)| *compared).count() as u64;
+        let compared = self.shapes.values().filter(|(looked, _)| *looked == Looked::Compared);
+        self.counts.shapes_compared = compared.count() as u64;
         let problems = report.slices.iter().flat_map(|slice| &slice.problems);
         let found: BTreeSet<String> = problems
             .map(|problem| problem.signature.clone().unwrap_or_else(|| "several".to_owned()))
@@ -247,6 +276,24 @@ impl<'a> Gathered<'a> {
         report.sentence = self.sentence(&replay, &verdict);
         let summary = self.summary(&report);
         Conclusion { report, verdict, counts: self.counts, summary, expired }
+    }
+
+    /// What was set aside is compared after all where everything found there is hidden, such as by noise.
+    fn settle(&mut self, report: &Report) {
+        self.counts.compared = report.slices.iter().map(|slice| slice.accounts.compared).sum();
+        let is_unsettled = |route: &report::RouteReport| {
+            let reasons = [NotCompared::Transient, NotCompared::Unstable].map(NotCompared::as_str);
+            reasons.iter().any(|reason| route.accounts.reasons.contains_key(*reason))
+        };
+        let routes = report.slices.iter().flat_map(|slice| &slice.routes);
+        let unsettled: BTreeSet<&str> =
+            routes.filter(|route| is_unsettled(route)).map(|route| &*route.route).collect();
+        for (looked, _) in self.shapes.values_mut() {
+            if let Looked::SetAside(route) = *looked {
+                let is_settled = !unsettled.contains(&*self.snapshot.route(route).id);
+                *looked = if is_settled { Looked::Compared } else { Looked::Never };
+            }
+        }
     }
 
     fn sentence(&self, replay: &Replay, verdict: &Verdict) -> String {
@@ -295,8 +342,12 @@ impl<'a> Gathered<'a> {
             let incomplete = grouped(counts.incomplete);
             summary.push(format!("Of {incomplete} requests not enough was kept to send them again."));
         }
-        let missing: Vec<&str> =
-            self.shapes.values().filter(|(compared, _)| !compared).map(|(_, example)| &**example).collect();
+        let missing: Vec<&str> = self
+            .shapes
+            .values()
+            .filter(|(looked, _)| *looked != Looked::Compared)
+            .map(|(_, example)| &**example)
+            .collect();
         if !missing.is_empty() {
             let told: Vec<&str> = missing.iter().copied().take(SHAPES_TOLD).collect();
             let more = missing.len() - told.len();

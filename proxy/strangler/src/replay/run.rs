@@ -8,10 +8,11 @@ use futures_util::future::try_join_all;
 use http::header::{ACCEPT_ENCODING, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
-use strangler_core::compare::{self, Compared, Context, NotCompared, Reply};
+use strangler_core::compare::{self, Compared, Comparison, Context, NotCompared, Reply};
+use strangler_core::evidence::Repeated;
 use strangler_core::routing::shadow::{CopyHead, Copying, Course, Direction, Obstacle, Purpose};
 use strangler_core::snapshot::Snapshot;
-use strangler_core::words::{Effect, Owner};
+use strangler_core::words::{Effect, Owner, Share};
 use tokio::sync::Mutex;
 
 use super::Role;
@@ -69,6 +70,9 @@ pub(crate) struct Settings {
     pub(crate) identities: Option<String>,
     /// Whether a mismatching read is asked again.
     pub(crate) recheck: bool,
+    /// Share of the reads for which a live primary is asked twice, to learn what differs by itself; `None`: as the
+    /// rules say (`shadow.repeat`).
+    pub(crate) repeat: Option<Share>,
 }
 
 /// What became of one recorded exchange.
@@ -77,6 +81,16 @@ pub(crate) struct Judged {
     pub(crate) compared: Compared,
     /// What both sides answered, where they were asked; legacy first.
     pub(crate) pair: Option<(Answered, Answered)>,
+    /// What had been found before asking again set it aside.
+    pub(crate) set_aside: Option<Comparison>,
+    /// What the primary differs in from itself, where it was asked twice.
+    pub(crate) repeated: Option<Repeated>,
+}
+
+impl Judged {
+    fn not_compared(reason: NotCompared) -> Judged {
+        Judged { compared: Compared::NotCompared(reason), pair: None, set_aside: None, repeated: None }
+    }
 }
 
 /// An answer and how long it took.
@@ -213,7 +227,7 @@ where
     }
 
     async fn judged(&self, item: &Item, lanes: &mut Lanes<'_>) -> Result<Judged, RunError<E>> {
-        let not_compared = |reason| Ok(Judged { compared: Compared::NotCompared(reason), pair: None });
+        let not_compared = |reason| Ok(Judged::not_compared(reason));
         if item.incomplete.is_some() {
             return not_compared(NotCompared::Stale);
         }
@@ -225,16 +239,52 @@ where
             (Some(Obstacle::Range), _) => return not_compared(NotCompared::Range),
             (Some(Obstacle::Conditional), _) => return not_compared(NotCompared::Conditional),
         };
+        // Before or after the others, at random: what changes meanwhile must not look like noise of one side only.
+        let mut chance = fastrand::Rng::with_seed(item.number);
+        let repeats = course == Course::AsSent && self.repeats(item, &mut chance);
+        let is_first = chance.bool();
+        let mut again = None;
+        if repeats && is_first {
+            again = self.primary_again(item, lanes).await?;
+        }
         let Some((primary, candidate, against)) = self.asked(item, course, lanes).await? else {
             return not_compared(NotCompared::Stale);
         };
-        let compared = if judge::is_stale(item, &primary.reply, &candidate.reply, against) {
-            Compared::NotCompared(NotCompared::Stale)
-        } else {
-            let compared = self.compare(item, &primary.reply, &candidate.reply);
-            self.rechecked(item, course, lanes, compared, &primary.reply).await?
+        if repeats && !is_first {
+            again = self.primary_again(item, lanes).await?;
+        }
+        if judge::is_stale(item, &primary.reply, &candidate.reply, against) {
+            return Ok(Judged {
+                pair: Some((primary, candidate)),
+                ..Judged::not_compared(NotCompared::Stale)
+            });
+        }
+        let first = self.compare(item, &primary.reply, &candidate.reply);
+        let itself = again.map(|again| self.compare(item, &primary.reply, &again.reply));
+        let repeated = match (&itself, &first) {
+            (Some(Compared::Compared(itself)), Compared::Compared(first)) => Repeated::of(itself, first),
+            _ => None,
         };
-        Ok(Judged { compared, pair: Some((primary, candidate)) })
+        let compared = self.rechecked(item, course, lanes, first.clone(), &primary.reply).await?;
+        let set_aside = match (&compared, first) {
+            (Compared::NotCompared(_), Compared::Compared(first)) => Some(first),
+            _ => None,
+        };
+        Ok(Judged { compared, pair: Some((primary, candidate)), set_aside, repeated })
+    }
+
+    /// Whether the primary is asked twice for this one.
+    fn repeats(&self, item: &Item, chance: &mut fastrand::Rng) -> bool {
+        let rules = self.snapshot.route(item.route).policy.shadow.as_ref();
+        let share = self.settings.repeat.or_else(|| Some(rules?.repeat)).unwrap_or(Share::NONE);
+        chance.u16(..10_000) < share.basis_points() && self.is_read(item)
+    }
+
+    /// One more answer of a live primary.
+    async fn primary_again(&self, item: &Item, lanes: &mut Lanes<'_>) -> Result<Option<Answer>, RunError<E>> {
+        let Some(lane) = &mut lanes.primary else { return Ok(None) };
+        let outgoing = self.outgoing(item, Course::AsSent, Role::Primary).await?;
+        Ok(Some(lane.exchange(&outgoing).await?))
     }
 
     /// Both sides' answers; `None`: there is no recorded one.

@@ -9,6 +9,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::reload::Site;
+use crate::support::origin::Seen;
 use crate::support::proxy::{House, printed};
 use side::{Side, product};
 
@@ -304,6 +305,28 @@ fn a_race_that_is_over_when_asked_again_is_no_mismatch() {
     };
     bench.exits(primary.url(), fickle().url(), &["--concurrency", "1"], 4, "transient or unstable");
     bench.exits(primary.url(), fickle().url(), &["--concurrency", "1", "--no-recheck"], 1, "body.");
+}
+
+#[test]
+fn what_the_primary_differs_in_from_itself_is_noise_when_it_was_asked_twice() {
+    let told = |seen: &Seen, count: usize, price: &str| {
+        let product = product(&seen.target, price);
+        product.replace("{\"id\"", &format!("{{\"generated_at\": {count}, \"id\""))
+    };
+    let side = |price: &'static str, from: usize| {
+        Side::start(move |seen, count| (200, told(seen, from + count, price)))
+    };
+    let (primary, candidate, wrong) = (side("19.90", 0), side("19.90", 1_000_000), side("19.91", 1_000_000));
+    let bench = Bench::new(&products(30));
+    // Nobody knows which values are noise: all that differs is asked again, and too much of it is unstable.
+    bench.exits(primary.url(), candidate.url(), &[], 4, "transient or unstable");
+    bench.exits(primary.url(), candidate.url(), &["--repeat", "50%"], 0, "match 0, mismatch 0, ignored 30");
+    // Noise hides values of its own place only.
+    bench.exits(primary.url(), wrong.url(), &["--repeat", "50%"], 1, "$.price");
+    let rules = format!("{RULES}\n[slices.products.shadow]\nrepeat = \"50%\"\n");
+    let of_rules = Bench::with(&rules, None, &products(30));
+    of_rules.exits(primary.url(), candidate.url(), &[], 0, "ignored 30");
+    of_rules.exits(primary.url(), candidate.url(), &["--repeat", "0%"], 4, "transient or unstable");
 }
 
 #[test]

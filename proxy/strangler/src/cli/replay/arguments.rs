@@ -72,6 +72,10 @@ pub(in crate::cli) struct ReplayArguments {
     /// Do not ask again where answers differ
     #[arg(long)]
     pub(super) no_recheck: bool,
+    /// Ask a live primary twice for so many of the reads, such as 10%, to learn what differs by itself [default:
+    /// `shadow.repeat` of the rules]
+    #[arg(long, value_name = "SHARE")]
+    pub(super) repeat: Option<ShareArgument>,
     /// Put mistakes into the candidate's answers, and tell which the rules notice
     #[arg(long)]
     pub(super) self_test: bool,
@@ -179,5 +183,6 @@ pub(super) fn settings(arguments: &ReplayArguments) -> Result<Settings, Failure>
         candidate_headers: lines("--candidate-header", &arguments.candidate_header)?,
         identities: arguments.identities.clone(),
         recheck: !arguments.no_recheck,
+        repeat: arguments.repeat.map(|ShareArgument(share)| share),
     })
 }
