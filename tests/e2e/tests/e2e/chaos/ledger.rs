@@ -27,10 +27,12 @@ pub(crate) enum Place {
     Moved,
     /// Moved there and back all the time.
     Swung,
+    /// Tried out: its phase and share change, it retreats and goes on, and legacy stands in.
+    Tried,
 }
 
 impl Place {
-    pub(crate) const ALL: [Place; 4] = [Place::Rest, Place::Kept, Place::Moved, Place::Swung];
+    pub(crate) const ALL: [Place; 5] = [Place::Rest, Place::Kept, Place::Moved, Place::Swung, Place::Tried];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -38,6 +40,7 @@ impl Place {
             Place::Kept => "kept",
             Place::Moved => "moved",
             Place::Swung => "swung",
+            Place::Tried => "tried",
         }
     }
 }
@@ -52,6 +55,7 @@ pub(crate) struct Asked {
     /// Bytes that the answer must have.
     pub(crate) want: usize,
     pub(crate) sent: Instant,
+    pub(crate) ended: Instant,
     pub(crate) ending: Ending,
 }
 
@@ -79,6 +83,8 @@ pub(crate) struct Arrival {
     pub(crate) origin: &'static str,
     pub(crate) role: Role,
     pub(crate) at: Instant,
+    /// It says that it is a copy.
+    pub(crate) copy: bool,
     /// The body, where its framing ended.
     pub(crate) body: Option<Sum>,
 }
@@ -88,7 +94,8 @@ pub(crate) struct Arrival {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reign {
     pub(crate) place: Place,
-    pub(crate) reader: Role,
+    /// `None`: either side.
+    pub(crate) reader: Option<Role>,
     pub(crate) writer: Role,
     pub(crate) from: Instant,
     pub(crate) until: Option<Instant>,
@@ -100,6 +107,8 @@ pub(crate) struct Records {
     pub(crate) asked: Vec<Asked>,
     pub(crate) arrivals: Vec<Arrival>,
     pub(crate) reigns: Vec<Reign>,
+    /// When all of legacy was well, the last time perhaps still.
+    pub(crate) well: Vec<(Instant, Option<Instant>)>,
 }
 
 /// Records that many write.
@@ -143,6 +152,10 @@ pub(crate) enum Kind {
     Unanswered,
     /// An origin got a request that nobody sent.
     Invented,
+    /// A request that may have an effect was copied.
+    Copied,
+    /// A read failed that legacy may answer, and could.
+    Failed,
 }
 
 /// One violation.
@@ -170,6 +183,11 @@ pub(crate) fn judge(records: &Records) -> Vec<Violation> {
         let arrivals = by_id.remove(&asked.id).unwrap_or_default();
         let mut report = |kind, what: String| found.push(Violation { kind, id: asked.id, what });
         judge_answer(asked, &mut report);
+        judge_failure(asked, &records.well, &mut report);
+        let (copies, arrivals): (Vec<&Arrival>, _) = arrivals.into_iter().partition(|arrival| arrival.copy);
+        if let Some(copy) = copies.first().filter(|_| asked.is_unsafe) {
+            report(Kind::Copied, format!("{} got a copy of it", copy.origin));
+        }
         if asked.is_unsafe && arrivals.len() > 1 {
             let origins: Vec<&str> = arrivals.iter().map(|arrival| arrival.origin).collect();
             report(Kind::Doubled, format!("it reached {origins:?}"));
@@ -209,14 +227,32 @@ fn judge_answer(asked: &Asked, report: &mut impl FnMut(Kind, String)) {
     }
 }
 
+/// Where legacy stands in, a read fails only with legacy.
+fn judge_failure(asked: &Asked, well: &[(Instant, Option<Instant>)], report: &mut impl FnMut(Kind, String)) {
+    let Ending::Answered { status: status @ 500.., by_proxy: true, .. } = asked.ending else { return };
+    let stands_in = asked.place == Place::Tried && !asked.is_unsafe;
+    let could = |(from, until): &(Instant, Option<Instant>)| {
+        *from <= asked.sent && until.is_none_or(|until| asked.ended <= until)
+    };
+    if stands_in && well.iter().any(could) {
+        report(Kind::Failed, format!("status {status}, while all of legacy was well"));
+    }
+}
+
 fn judge_arrival(asked: &Asked, arrival: &Arrival, reigns: &[Reign], report: &mut impl FnMut(Kind, String)) {
     let mut possible = reigns.iter().filter(|reign| {
         let begun = reign.from <= arrival.at;
         let ended = reign.until.is_some_and(|until| until < asked.sent);
         reign.place == asked.place && begun && !ended
     });
-    let owner = |reign: &Reign| if asked.is_unsafe { reign.writer } else { reign.reader };
-    if !possible.any(|reign| owner(reign) == arrival.role) {
+    let may = |reign: &Reign| {
+        if asked.is_unsafe {
+            reign.writer == arrival.role
+        } else {
+            reign.reader.is_none_or(|reader| reader == arrival.role)
+        }
+    };
+    if !possible.any(may) {
         let what = if asked.is_unsafe { "a write" } else { "a read" };
         report(Kind::WrongOwner, format!("{what} of {:?} reached {}", asked.place, arrival.origin));
     }

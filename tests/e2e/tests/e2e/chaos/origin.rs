@@ -70,6 +70,10 @@ pub(crate) enum Plant {
     CutAnswer,
     /// Has an unsafe request executed by another origin, too.
     Repeat(SocketAddr),
+    /// Has another origin get a copy of an unsafe request.
+    Copy(SocketAddr),
+    /// Answers a read of what is tried out as the proxy would where it has no answer.
+    Refuse,
     /// Takes an upload for complete half-way.
     CutUpload,
     /// Gives an answer that nobody should give.
@@ -137,6 +141,12 @@ impl FaultyOrigin {
         self.accepting.lock().unwrap().is_some()
     }
 
+    /// Whether it does nothing but answer.
+    pub(crate) fn is_well(&self) -> bool {
+        let weather = *self.shared.weather.lock().unwrap();
+        self.is_up() && weather.fault.is_none() && weather.plant.is_none()
+    }
+
     /// Listens on its port again. Must be called inside a runtime.
     pub(crate) fn rise(&self) {
         let mut accepting = self.accepting.lock().unwrap();
@@ -196,7 +206,8 @@ async fn converse(mut reader: BufReader<TcpStream>, shared: &Shared) -> io::Resu
         let id = head.number("x-id").unwrap_or_default();
         let fault = shared.draw();
         let plant = shared.weather.lock().unwrap().plant;
-        let arrival = Arrival { id, origin: shared.name, role: shared.role, at, body: None };
+        let copy = head.get("x-shadow-request").is_some();
+        let arrival = Arrival { id, origin: shared.name, role: shared.role, at, copy, body: None };
         let number = shared.ledger.arrive(arrival);
         if fault == Some(Fault::ResetAtHead) {
             return Ok(());
@@ -208,13 +219,15 @@ async fn converse(mut reader: BufReader<TcpStream>, shared: &Shared) -> io::Resu
             read_body(&mut reader, head.framing(Framing::Length(0))?).await?
         };
         shared.ledger.execute(number, sum(&upload));
-        if let Some(Plant::Repeat(to)) = plant
+        if let Some(Plant::Repeat(to) | Plant::Copy(to)) = plant
             && !head.first.starts_with("GET ")
         {
-            repeat(to, &head, &upload).await?;
+            let mark = if plant == Some(Plant::Copy(to)) { "x-shadow-request: 1\r\n" } else { "" };
+            repeat(to, &head, &upload, mark).await?;
         }
         let mut answer = Answer::to(&head, id, shared);
-        answer.plant(plant);
+        let tried = head.first.starts_with("GET /tried/");
+        answer.plant(plant.filter(|plant| *plant != Plant::Refuse || tried));
         match answer.send(reader, fault).await? {
             Some(kept) => reader = kept,
             None => return Ok(()),
@@ -225,11 +238,14 @@ async fn converse(mut reader: BufReader<TcpStream>, shared: &Shared) -> io::Resu
 }
 
 /// Sends a request a second time, to somebody else.
-async fn repeat(to: SocketAddr, head: &Head, upload: &[u8]) -> io::Result<()> {
+async fn repeat(to: SocketAddr, head: &Head, upload: &[u8], mark: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect(to).await?;
     let id = head.number("x-id").unwrap_or_default();
-    let text =
-        format!("{}\r\nhost: again\r\nx-id: {id}\r\ncontent-length: {}\r\n\r\n", head.first, upload.len());
+    let text = format!(
+        "{}\r\nhost: again\r\nx-id: {id}\r\n{mark}content-length: {}\r\n\r\n",
+        head.first,
+        upload.len()
+    );
     stream.write_all(text.as_bytes()).await?;
     stream.write_all(upload).await?;
     stream.read_u8().await?;
@@ -302,7 +318,11 @@ impl Answer {
                 self.status = 418;
                 self.has_id = false;
             }
-            Some(Plant::Repeat(_) | Plant::CutUpload) | None => {}
+            Some(Plant::Refuse) => {
+                self.status = 503;
+                self.has_id = false;
+            }
+            Some(Plant::Repeat(_) | Plant::Copy(_) | Plant::CutUpload) | None => {}
         }
     }
 
@@ -312,6 +332,9 @@ impl Answer {
             text.push_str("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n");
         }
         text.push_str(&format!("HTTP/1.1 {} Said\r\nx-origin: {}\r\n", self.status, self.origin));
+        if self.status == 503 {
+            text.push_str("proxy-status: planted\r\n");
+        }
         if self.has_id {
             text.push_str(&format!("x-id: {}\r\nx-hash: {}\r\n", self.id, self.declared.hash));
         }

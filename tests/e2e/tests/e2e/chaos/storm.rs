@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::ledger::{Ending, Ledger, Place, Records, Reign, Role};
 use super::origin::{Fault, FaultyOrigin, Weather};
+use super::trial::Trial;
 use super::visitor::{Crowd, Visitor};
 use crate::support::proxy::{House, Proxy, SERVER};
 use crate::support::wait_for;
@@ -34,9 +35,12 @@ const RECOVERY: Duration = Duration::from_secs(2);
 
 /// What happened, for people.
 #[derive(Debug, Default)]
-struct Tally {
+pub(crate) struct Tally {
     kills: u32,
     swings: u32,
+    pub(crate) turns: u32,
+    pub(crate) retreats: u32,
+    stood_in: u32,
     other_edits: u32,
     bad_files: u32,
     recovered: Option<Duration>,
@@ -46,18 +50,19 @@ struct Tally {
 /// A site in which anything can happen.
 pub(crate) struct Storm {
     seed: u64,
-    rng: Rng,
+    pub(crate) rng: Rng,
     runtime: Runtime,
     pub(crate) origins: Vec<FaultyOrigin>,
     house: House,
-    proxy: Proxy,
+    pub(crate) proxy: Proxy,
     crowd: Arc<Crowd>,
-    ledger: Arc<Ledger>,
+    pub(crate) ledger: Arc<Ledger>,
     /// Where the slice stands that moves there and back.
     swung: Role,
+    pub(crate) trial: Trial,
     spare_slices: u32,
     next_fault: usize,
-    tally: Tally,
+    pub(crate) tally: Tally,
     begun: Instant,
 }
 
@@ -71,6 +76,8 @@ pub(crate) struct Outcome {
     pub(crate) recovered: Option<Duration>,
     /// How often each fault happened.
     pub(crate) faults: Vec<u64>,
+    /// How often legacy has stood in.
+    pub(crate) stood_in: u32,
 }
 
 impl Storm {
@@ -92,13 +99,15 @@ impl Storm {
         let begun = Instant::now();
         for place in Place::ALL {
             let (reader, writer) = match place {
-                Place::Rest | Place::Swung => (Role::Legacy, Role::Legacy),
-                Place::Kept => (Role::Extracted, Role::Legacy),
-                Place::Moved => (Role::Extracted, Role::Extracted),
+                Place::Rest | Place::Swung => (Some(Role::Legacy), Role::Legacy),
+                Place::Kept => (Some(Role::Extracted), Role::Legacy),
+                Place::Moved => (Some(Role::Extracted), Role::Extracted),
+                Place::Tried => (None, Role::Legacy),
             };
             ledger.records().reigns.push(Reign { place, reader, writer, from: begun, until: None });
         }
-        let house = House::new(&configuration(&origins, Role::Legacy, 0));
+        ledger.records().well.push((begun, None));
+        let house = House::new(&configuration(&origins, Role::Legacy, &Trial::new(), 0));
         let proxy = house.serve();
         let crowd = Arc::new(Crowd {
             address: proxy.public,
@@ -117,6 +126,7 @@ impl Storm {
             crowd,
             ledger,
             swung: Role::Legacy,
+            trial: Trial::new(),
             spare_slices: 0,
             next_fault: 0,
             tally: Tally::default(),
@@ -155,21 +165,25 @@ impl Storm {
     }
 
     fn happen(&mut self) {
-        let origin = &self.origins[self.rng.usize(0..self.origins.len())];
-        if !origin.is_up() && self.rng.bool() {
+        let number = self.rng.usize(0..self.origins.len());
+        if !self.origins[number].is_up() && self.rng.bool() {
             let _inside = self.runtime.enter();
-            return origin.rise();
+            return self.befall(number, FaultyOrigin::rise);
         }
-        match self.rng.u8(0..20) {
+        if self.trial.is_held() && self.rng.u8(0..4) == 0 {
+            return self.retreat_or_resume();
+        }
+        match self.rng.u8(0..28) {
             // In turn, so that every storm has every way to fail.
             0..=10 => {
                 self.next_fault = (self.next_fault + 1) % Fault::ALL.len();
                 let fault = Some(Fault::ALL[self.next_fault]);
-                origin.set(Weather { percent: self.rng.u8(20..60), fault, plant: None });
+                let weather = Weather { percent: self.rng.u8(20..60), fault, plant: None };
+                self.befall(number, |origin| origin.set(weather));
             }
-            11..=12 => origin.set(Weather::default()),
+            11..=12 => self.befall(number, |origin| origin.set(Weather::default())),
             13..=15 => {
-                origin.kill();
+                self.befall(number, FaultyOrigin::kill);
                 self.tally.kills += 1;
             }
             16..=17 => self.swing(),
@@ -180,37 +194,44 @@ impl Storm {
                 self.save();
                 self.proxy.wait_generation(generation + 1);
             }
-            _ => self.save_nonsense(),
+            19 => self.save_nonsense(),
+            20..=23 => self.turn(),
+            24..=25 => self.retreat_or_resume(),
+            // All of legacy is well for a while.
+            _ => {
+                let _inside = self.runtime.enter();
+                for number in 0..self.origins.len() {
+                    if self.origins[number].role() == Role::Legacy {
+                        self.befall(number, |origin| {
+                            origin.set(Weather::default());
+                            origin.rise();
+                        });
+                    }
+                }
+            }
         }
     }
 
-    fn save(&self) {
-        self.house.write(&configuration(&self.origins, self.swung, self.spare_slices));
+    pub(crate) fn save(&self) {
+        self.house.write(&configuration(&self.origins, self.swung, &self.trial, self.spare_slices));
     }
 
     /// Moves reads and writes of a slice to the other side.
     fn swing(&mut self) {
         let to = if self.swung == Role::Legacy { Role::Extracted } else { Role::Legacy };
-        let generation = self.proxy.generation();
-        let from = Instant::now();
-        let reign = Reign { place: Place::Swung, reader: to, writer: to, from, until: None };
-        let previous = {
-            let mut records = self.ledger.records();
-            let previous = records.reigns.iter().rposition(|reign| reign.place == Place::Swung).unwrap();
-            records.reigns.push(reign);
-            previous
-        };
         self.swung = to;
         self.tally.swings += 1;
-        self.save();
-        self.proxy.wait_generation(generation + 1);
-        self.ledger.records().reigns[previous].until = Some(Instant::now());
+        self.rules(Place::Swung, Some(to), to, |storm| {
+            let generation = storm.proxy.generation();
+            storm.save();
+            storm.proxy.wait_generation(generation + 1);
+        });
     }
 
     /// Saves a file that cannot be served, and then the good one again.
     fn save_nonsense(&mut self) {
         self.tally.bad_files += 1;
-        let good = configuration(&self.origins, self.swung, self.spare_slices);
+        let good = configuration(&self.origins, self.swung, &self.trial, self.spare_slices);
         let bad = match self.rng.u8(0..3) {
             0 => good.replace("phase = \"extracted\"", "phase = \"extrcated\""),
             1 => good[..good.len() / 2].to_owned() + "\n[[[",
@@ -224,10 +245,12 @@ impl Storm {
 
     /// All is well again: within two seconds every origin answers, and then nothing fails.
     fn calm(&mut self) {
-        for origin in &self.origins {
-            origin.set(Weather::default());
+        for number in 0..self.origins.len() {
             let _inside = self.runtime.enter();
-            origin.rise();
+            self.befall(number, |origin| {
+                origin.set(Weather::default());
+                origin.rise();
+            });
         }
         let begun = Instant::now();
         let mut probe = Visitor::new(&self.crowd, self.seed ^ 0xCA1);
@@ -241,7 +264,7 @@ impl Storm {
         self.tally.calm_failed = CALM - in_row;
     }
 
-    fn end(self, visitors: Vec<JoinHandle<()>>) -> Outcome {
+    fn end(mut self, visitors: Vec<JoinHandle<()>>) -> Outcome {
         self.crowd.stop.store(true, Ordering::Relaxed);
         self.runtime.block_on(async {
             for visitor in visitors {
@@ -249,6 +272,7 @@ impl Storm {
             }
         });
         let faults = self.faults();
+        self.tally.stood_in = self.stood_in();
         let records = self.ledger.records().clone();
         let answered = records
             .asked
@@ -256,8 +280,8 @@ impl Storm {
             .filter(|asked| matches!(asked.ending, Ending::Answered { status: 200, .. }))
             .count();
         let figures = self.figures(&records, &faults);
-        let Tally { recovered, calm_failed, .. } = self.tally;
-        Outcome { records, figures, answered, calm_failed, recovered, faults }
+        let Tally { recovered, calm_failed, stood_in, .. } = self.tally;
+        Outcome { records, figures, answered, calm_failed, recovered, faults, stood_in }
     }
 
     fn faults(&self) -> Vec<u64> {
@@ -281,7 +305,9 @@ impl Storm {
             *endings.entry(name).or_default() += 1;
         }
         let writes = records.asked.iter().filter(|asked| asked.is_unsafe).count();
-        let Tally { kills, swings, other_edits, bad_files, recovered, .. } = &self.tally;
+        let Tally { kills, swings, turns, retreats, stood_in, other_edits, bad_files, recovered, .. } =
+            &self.tally;
+        let copies = records.arrivals.iter().filter(|arrival| arrival.copy).count();
         let mut text = format!(
             "seed {}: {} requests ({writes} unsafe), {} arrivals in {:.1?};",
             self.seed,
@@ -294,7 +320,8 @@ impl Storm {
         }
         write!(
             text,
-            " {kills} kills, {swings} moves, {other_edits} other edits, {bad_files} bad files, recovered in \
+            " {kills} kills, {swings} moves, {turns} turns, {retreats} retreats, {other_edits} other edits, \
+             {bad_files} bad files, {copies} copies, legacy stood in {stood_in} times, recovered in \
              {recovered:.0?}; faults:"
         )
         .unwrap();
@@ -305,25 +332,30 @@ impl Storm {
     }
 }
 
-fn configuration(origins: &[FaultyOrigin], swung: Role, spare_slices: u32) -> String {
+fn configuration(origins: &[FaultyOrigin], swung: Role, trial: &Trial, spare_slices: u32) -> String {
     let endpoints = |role: Role| {
         let of_role = origins.iter().filter(|origin| origin.role() == role);
         of_role.map(|origin| format!("\"http://{}\"", origin.address)).collect::<Vec<_>>().join(", ")
     };
-    let same = "timeouts = { connect = \"500ms\", response = \"400ms\", idle = \"400ms\" }\nbreaker = false";
+    let limits = |response: &str| {
+        format!("timeouts = {{ connect = \"500ms\", response = \"{response}\", idle = \"400ms\" }}")
+    };
     let swung = if swung == Role::Legacy { "legacy" } else { "extracted" };
     let mut text = format!(
         "version = 1\nlegacy = \"monolith\"\n{SERVER}\n\
-         [upstreams.monolith]\nendpoints = [{}]\n{same}\n\n[upstreams.shop]\nendpoints = [{}]\n{same}\n\n\
-         [defaults]\nfallback = \"never\"\nshadow = {{ reverse_sample = \"0%\" }}\n\n\
+         [upstreams.monolith]\nendpoints = [{}]\n{}\n\n[upstreams.shop]\nendpoints = [{}]\n{}\n\n\
+         [defaults]\nfallback = \"never\"\nguardrails = false\nshadow = {{ reverse_sample = \"0%\" }}\n\n\
          [slices.kept]\nupstream = \"shop\"\nphase = \"extracted\"\nwriter = \"legacy\"\nsync = \"to-extracted\"\n\
          routes = [\"/kept/**\"]\n\n\
          [slices.moved]\nupstream = \"shop\"\nphase = \"extracted\"\nwriter = \"extracted\"\nsync = \"to-legacy\"\n\
          routes = [\"/moved/**\"]\n\n\
          [slices.swung]\nupstream = \"shop\"\nphase = \"{swung}\"\nwriter = \"{swung}\"\nsync = \"stateless\"\n\
-         routes = [\"/swung/**\"]\n",
+         routes = [\"/swung/**\"]\n\n{}",
         endpoints(Role::Legacy),
+        limits("1s"),
         endpoints(Role::Extracted),
+        limits("400ms"),
+        trial.text(),
     );
     for number in 0..spare_slices {
         writeln!(text, "\n[slices.spare-{number}]\nupstream = \"shop\"\nroutes = [\"/spare-{number}/**\"]")

@@ -53,18 +53,21 @@ struct Draft {
     upload: Vec<u8>,
     chunked: bool,
     want: usize,
+    key: u64,
 }
 
 /// One client.
 pub(crate) struct Visitor {
     crowd: Arc<Crowd>,
+    /// What a canary knows it by.
+    key: u64,
     rng: Rng,
     connection: Option<BufReader<TcpStream>>,
 }
 
 impl Visitor {
     pub(crate) fn new(crowd: &Arc<Crowd>, seed: u64) -> Visitor {
-        Visitor { crowd: Arc::clone(crowd), rng: Rng::with_seed(seed), connection: None }
+        Visitor { crowd: Arc::clone(crowd), key: seed, rng: Rng::with_seed(seed), connection: None }
     }
 
     /// Asks until it is told to stop.
@@ -119,11 +122,13 @@ impl Visitor {
         Draft {
             id,
             method,
-            place: Place::ALL[rng.usize(0..Place::ALL.len())],
+            // Half of it is asked of what is tried out.
+            place: Place::ALL.get(rng.usize(0..2 * Place::ALL.len())).copied().unwrap_or(Place::Tried),
             upload: content(id, Way::Up, length),
             chunked: length > 0 && rng.bool(),
             // Of an empty answer nothing can be cut.
             want: size(rng).clamp(2, most),
+            key: self.key,
         }
     }
 
@@ -135,6 +140,7 @@ impl Visitor {
             upload: sum(&draft.upload),
             want: draft.want,
             sent,
+            ended: Instant::now(),
             ending,
         });
         self.crowd.finished.fetch_add(1, Ordering::Relaxed);
@@ -212,9 +218,10 @@ impl Visitor {
 
 impl Draft {
     fn render(&self) -> Vec<u8> {
-        let Draft { id, method, place, upload, chunked, want } = self;
+        let Draft { id, method, place, upload, chunked, want, key } = self;
         let mut text = format!(
-            "{method} /{}/{id} HTTP/1.1\r\nhost: shop.example\r\nx-id: {id}\r\nx-want: {want}\r\n",
+            "{method} /{}/{id} HTTP/1.1\r\nhost: shop.example\r\nx-id: {id}\r\nx-want: {want}\r\n\
+             x-client: {key}\r\n",
             place.name()
         );
         if *chunked {
