@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::worst::{self, Act};
+use super::worst::{self, Act, Priority};
 use super::{Copying, Summary};
 
 /// How long the last copies may take to be in an account: longer than a copy may take.
@@ -33,7 +33,7 @@ impl Case {
         origin: SocketAddr,
     ) -> Result<Case> {
         let phase = if copying == Copying::On { "shadow" } else { "legacy" };
-        let shadow = worst::start(act)?;
+        let shadow = worst::start(act, Priority::Lowest)?;
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("strangler.toml");
         let text = format!(

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::Copying;
 use super::case::{Case, Client};
-use super::worst::{self, Act};
+use super::worst::{self, Act, Priority};
 
 /// Reasons for which an answer differs.
 pub(crate) const CAUSES: u64 = 6;
@@ -35,7 +35,7 @@ pub(crate) fn body(id: u64, other: bool) -> String {
 
 /// Sends them, and tells what was kept of them.
 pub(crate) fn measure(program: &Path, requests: u64) -> Result<String> {
-    let (legacy, extracted) = (worst::start(Act::Products)?, Act::OtherProducts);
+    let (legacy, extracted) = (worst::start(Act::Products, Priority::Usual)?, Act::OtherProducts);
     let case = Case::start(program, "causes", extracted, Copying::On, legacy)?;
     let mut client = Client::connect(case.address)?;
     let first_kib = case.peak_kib()?;

@@ -24,7 +24,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use self::case::{Case, Client};
-use self::worst::Act;
+use self::worst::{Act, Priority};
 
 /// Latency of clients beside shadows that do their worst.
 #[derive(Debug, Parser)]
@@ -81,7 +81,7 @@ fn main() -> Result<()> {
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {
-    let origin = worst::start(Act::Answer)?;
+    let origin = worst::start(Act::Answer, Priority::Usual)?;
     let mut cases = Vec::new();
     for (name, act, copying) in CASES {
         cases.push(Case::start(&arguments.strangler, name, act, copying, origin)?);

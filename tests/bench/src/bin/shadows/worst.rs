@@ -1,4 +1,4 @@
-//! Services that do their worst, each in a process of its own at the lowest priority.
+//! Services, those that do their worst among them, each in a process of its own.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -56,14 +56,23 @@ pub(crate) fn play(act: Act) -> Result<()> {
     Ok(())
 }
 
+/// How a service stands to the others on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Priority {
+    /// Clients wait for it.
+    Usual,
+    /// Nobody does: as if it were on a machine of its own.
+    Lowest,
+}
+
 /// Starts a service in a process of its own; it ends with this one.
-pub(crate) fn start(act: Act) -> Result<SocketAddr> {
+pub(crate) fn start(act: Act, priority: Priority) -> Result<SocketAddr> {
     if act == Act::Dead {
         return super::nobody();
     }
     let name = act.to_possible_value().context("every act has a name")?;
     let mut child = Command::new("nice")
-        .args(["-n", "19"])
+        .args(["-n", if priority == Priority::Lowest { "19" } else { "0" }])
         .arg(std::env::current_exe()?)
         .args(["--act", name.get_name()])
         .stdin(Stdio::piped())
