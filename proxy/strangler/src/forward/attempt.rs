@@ -39,7 +39,7 @@ const SIBLINGS_MAX: usize = 8;
 /// An upstream's answer, as it came.
 pub(crate) struct Answered {
     pub(crate) head: Box<ResponseHead>,
-    pub(crate) connection: Connection,
+    pub(crate) connection: Box<Connection>,
     pub(crate) in_flight: InFlight,
 }
 
@@ -80,7 +80,7 @@ pub(crate) async fn exchange(
     let began = Instant::now();
     let mut admitted = Admitted::enter(pin, id, began)?;
     let upstream = &**pin.snapshot.upstream(id);
-    let tries = Tries {
+    let mut tries = Tries {
         pin,
         id,
         upstream,
@@ -93,89 +93,78 @@ pub(crate) async fn exchange(
         fresh_only: false,
         look: if record.pipelined { Look::Socket } else { Look::Reactor },
     };
-    match tries.run(session, plan, request, upload, record).await {
-        Ok((head, connection, visit)) => {
-            let now = Instant::now();
-            record.responded(now);
-            let in_flight = InFlight::answered(admitted, visit, head.status, now);
-            Ok(Answered { head, connection, in_flight })
+    let view = match tries.members() {
+        Some(view) => view,
+        None => Box::pin(tries.wait_for_members(session)).await.map_err(|error| admitted.failed(error))?,
+    };
+    let state = pin.upstream(id);
+    let mut head = session.client.local.response_head();
+    loop {
+        let at = balance::choose(&view, upstream.balance, &state.turn, tries.failed)
+            .ok_or(ForwardError::NoEndpoint)?;
+        let endpoint = view.get(at).ok_or(ForwardError::NoEndpoint)?;
+        record.endpoint = Some((id, Chosen::new(&view, at)));
+        let visit = Visit::new(&view, at);
+        let (mut connection, reused) = match tries.connection(session, endpoint).await {
+            Ok(found) => found,
+            Err(error) => {
+                visit.failed(state, error);
+                tries.may_connect_again(session, error, &view, at).map_err(|error| admitted.failed(error))?;
+                record.retries += 1;
+                continue;
+            }
+        };
+        set_host(request, plan, upstream, endpoint);
+        request.write(connection.wire.outbox());
+        if let Some(upload) = upload {
+            upload.replay(connection.wire.outbox());
         }
-        Err(error) => {
-            admitted.failed(error, Instant::now());
-            Err(error)
+        let sent = connection.wire.sent();
+        let mut waiting = Waiting {
+            session,
+            connection: &mut connection,
+            upload,
+            tap: &mut record.tap,
+            head: &mut head,
+            began: Instant::now(),
+            patience: plan.patience(tries.timeouts.response),
+            informational: 0,
+            version: record.version,
+        };
+        let fault = match poll_fn(|cx| waiting.poll(cx)).await {
+            Ok(()) => {
+                let now = Instant::now();
+                record.responded(now);
+                let in_flight = InFlight::answered(admitted, visit, head.status, now);
+                return Ok(Answered { head, connection, in_flight });
+            }
+            Err(NoAnswer::Because(error)) => {
+                visit.failed(state, error);
+                return Err(admitted.failed(error));
+            }
+            Err(NoAnswer::Fault(fault)) => fault,
+        };
+        let unsent = connection.wire.sent() == sent && !upload.as_ref().is_some_and(Upload::has_begun);
+        if let Err(error) = tries.again(session, fault, (unsent, reused)) {
+            visit.failed(state, error);
+            return Err(admitted.failed(error));
         }
+        record.retries += 1;
     }
 }
 
 impl Tries<'_> {
-    async fn run(
-        mut self,
-        session: &mut Session,
-        plan: &Plan,
-        request: &mut RequestHead,
-        upload: &mut Option<Upload>,
-        record: &mut Record,
-    ) -> Result<(Box<ResponseHead>, Connection, Visit), ForwardError> {
-        let view = self.members(session).await?;
-        let state = self.pin.upstream(self.id);
-        let mut head = session.client.local.response_head();
-        loop {
-            let at = balance::choose(&view, self.upstream.balance, &state.turn, self.failed)
-                .ok_or(ForwardError::NoEndpoint)?;
-            let endpoint = view.get(at).ok_or(ForwardError::NoEndpoint)?;
-            record.endpoint = Some((self.id, Chosen::new(&view, at)));
-            let visit = Visit::new(&view, at);
-            let (mut connection, reused) = match self.connection(session, endpoint).await {
-                Ok(found) => found,
-                Err(error) => {
-                    visit.failed(state, error, Instant::now());
-                    self.may_connect_again(session, error, &view, at)?;
-                    record.retries += 1;
-                    continue;
-                }
-            };
-            set_host(request, plan, self.upstream, endpoint);
-            request.write(connection.wire.outbox());
-            if let Some(upload) = upload {
-                upload.replay(connection.wire.outbox());
-            }
-            let sent = connection.wire.sent();
-            let mut waiting = Waiting {
-                session,
-                connection: &mut connection,
-                upload,
-                tap: &mut record.tap,
-                head: &mut head,
-                began: Instant::now(),
-                patience: plan.patience(self.timeouts.response),
-                informational: 0,
-                version: record.version,
-            };
-            let fault = match poll_fn(|cx| waiting.poll(cx)).await {
-                Ok(()) => return Ok((head, connection, visit)),
-                Err(NoAnswer::Because(error)) => {
-                    visit.failed(state, error, Instant::now());
-                    return Err(error);
-                }
-                Err(NoAnswer::Fault(fault)) => fault,
-            };
-            let unsent = connection.wire.sent() == sent && !upload.as_ref().is_some_and(Upload::has_begun);
-            self.again(session, fault, (unsent, reused))
-                .inspect_err(|error| visit.failed(state, *error, Instant::now()))?;
-            record.retries += 1;
-        }
-    }
-
-    /// The upstream's members. A name that nobody has asked for before is waited for, as long as a connection is.
-    async fn members(&self, session: &mut Session) -> Result<View, ForwardError> {
+    /// The upstream's members; `None` where nobody is to be asked, or not yet.
+    fn members(&self) -> Option<View> {
         let mut view = self.pin.members(self.id);
         if view.is_due(self.began) {
             self.pin.upstream(self.id).settle(self.began);
             view = self.pin.members(self.id);
         }
-        if view.usable().is_empty() { Box::pin(self.wait_for_members(session)).await } else { Ok(view) }
+        (!view.usable().is_empty()).then_some(view)
     }
 
+    /// A name that nobody has asked for before is waited for, as long as a connection is.
     async fn wait_for_members(&self, session: &mut Session) -> Result<View, ForwardError> {
         let state = self.pin.upstream(self.id);
         let until = tokio::time::Instant::now() + self.timeouts.connect;
@@ -202,7 +191,7 @@ impl Tries<'_> {
         &self,
         session: &mut Session,
         endpoint: &Arc<EndpointState>,
-    ) -> Result<(Connection, bool), ForwardError> {
+    ) -> Result<(Box<Connection>, bool), ForwardError> {
         match poll_fn(|cx| Poll::Ready(self.idle(session, endpoint, cx))).await {
             Some(connection) => Ok((connection, true)),
             // Boxed, because most requests do not need the room that connecting takes.
@@ -215,7 +204,7 @@ impl Tries<'_> {
         &self,
         session: &mut Session,
         endpoint: &Arc<EndpointState>,
-    ) -> Result<(Connection, bool), ForwardError> {
+    ) -> Result<(Box<Connection>, bool), ForwardError> {
         let local = Rc::clone(&session.client.local);
         let limit = self.upstream.max_connections;
         let permit = match endpoint.permit(limit, &local.recorder) {
@@ -230,7 +219,12 @@ impl Tries<'_> {
         Ok((Connection::new(Wire::new(tcp, &local.buffers), permit), false))
     }
 
-    fn idle(&self, session: &Session, endpoint: &EndpointState, cx: &mut Context<'_>) -> Option<Connection> {
+    fn idle(
+        &self,
+        session: &Session,
+        endpoint: &EndpointState,
+        cx: &mut Context<'_>,
+    ) -> Option<Box<Connection>> {
         if self.fresh_only {
             return None;
         }
@@ -351,7 +345,7 @@ async fn watched<F: Future>(session: &mut Session, future: F) -> Result<F::Outpu
 /// What a starved request found.
 enum Place {
     Permit(ConnectionPermit),
-    Idle(Connection),
+    Idle(Box<Connection>),
 }
 
 /// A request that waits for a connection: others do not keep theirs meanwhile.

@@ -48,11 +48,12 @@ impl Admitted {
         self.pin.upstream(self.upstream)
     }
 
-    /// No endpoint has answered.
-    pub(crate) fn failed(&mut self, error: ForwardError, now: Instant) {
+    /// No endpoint has answered, because of this.
+    pub(crate) fn failed(&mut self, error: ForwardError) -> ForwardError {
         if error.side() == Side::Upstream {
-            self.end(Outcome::Bad, now);
+            self.end(Outcome::Bad, Instant::now());
         }
+        error
     }
 
     fn end(&mut self, outcome: Outcome, now: Instant) {
@@ -96,9 +97,9 @@ impl Visit {
     }
 
     /// There was no answer: what that means for the endpoint.
-    pub(crate) fn failed(&self, state: &UpstreamState, error: ForwardError, now: Instant) {
+    pub(crate) fn failed(&self, state: &UpstreamState, error: ForwardError) {
         if error.side() == Side::Upstream {
-            self.count_failure(state, || error.proxy_status().to_owned(), now);
+            self.count_failure(state, || error.proxy_status().to_owned(), Instant::now());
         }
     }
 

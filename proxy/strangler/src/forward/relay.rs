@@ -19,7 +19,7 @@ use crate::upstream::connection::Connection;
 
 /// The upstream's side of an exchange whose answer is being relayed.
 pub(crate) struct Lease {
-    pub(crate) connection: Connection,
+    pub(crate) connection: Box<Connection>,
     pub(crate) in_flight: InFlight,
     /// How long the connection may be idle afterwards; zero: not to be used again.
     pub(crate) keep: Duration,

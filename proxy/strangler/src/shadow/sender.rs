@@ -109,7 +109,7 @@ pub(super) struct Sender {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     until: Instant,
 }
 
@@ -219,7 +219,7 @@ impl Sender {
         endpoint: &Arc<EndpointState>,
         outgoing: &Outgoing<'_>,
         deadline: Instant,
-    ) -> Result<(Connection, ResponseHead), Failure> {
+    ) -> Result<(Box<Connection>, ResponseHead), Failure> {
         if outgoing.repeatable == Repeatable::Yes
             && let Some(mut connection) = poll_fn(|cx| Poll::Ready(self.idle_connection(endpoint, cx))).await
         {
@@ -276,7 +276,7 @@ impl Sender {
         upstream: &Upstream,
         endpoint: &Arc<EndpointState>,
         deadline: Instant,
-    ) -> Result<Connection, Failure> {
+    ) -> Result<Box<Connection>, Failure> {
         let limit = upstream.max_connections;
         // Clients come first: copies take at most half of the places there are.
         if limit != 0 && endpoint.connections.load(Ordering::Relaxed) >= limit.div_ceil(2) {
@@ -294,7 +294,7 @@ impl Sender {
         }
     }
 
-    fn idle_connection(&self, endpoint: &EndpointState, cx: &mut Context<'_>) -> Option<Connection> {
+    fn idle_connection(&self, endpoint: &EndpointState, cx: &mut Context<'_>) -> Option<Box<Connection>> {
         let mut all = self.idle.borrow_mut();
         let idle = all.get_mut(&endpoint.id)?;
         let now = Instant::now();
@@ -310,7 +310,7 @@ impl Sender {
         &self,
         upstream: &Upstream,
         endpoint: &EndpointState,
-        connection: Connection,
+        connection: Box<Connection>,
         head: &ResponseHead,
     ) {
         let closes = head.fields.list(Known::Connection).any(|option| option.eq_ignore_ascii_case(b"close"));

@@ -34,8 +34,9 @@ pub(crate) enum AnswerFault {
 }
 
 impl Connection {
-    pub(crate) fn new(wire: Wire, permit: ConnectionPermit) -> Connection {
-        Connection { wire, _permit: permit }
+    /// Boxed: it is handed from the pool to the request, to its answer and back, and each of these would copy it.
+    pub(crate) fn new(wire: Wire, permit: ConnectionPermit) -> Box<Connection> {
+        Box::new(Connection { wire, _permit: permit })
     }
 
     /// Whether an idle connection shows neither an end nor bytes that nobody asked for, as far as the reactor

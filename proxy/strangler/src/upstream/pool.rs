@@ -29,7 +29,7 @@ pub(crate) enum Look {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
     until: Instant,
 }
@@ -59,7 +59,7 @@ impl Pool {
         now: Instant,
         pool_idle: Duration,
         cx: &mut Context<'_>,
-    ) -> Option<Connection> {
+    ) -> Option<Box<Connection>> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&endpoint.id)?;
         while let Some(last) = shelf.idle.last() {
@@ -80,7 +80,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange is complete for at most `keep`.
-    pub(crate) fn put(&self, endpoint: &Arc<EndpointState>, connection: Connection, keep: Duration) {
+    pub(crate) fn put(&self, endpoint: &Arc<EndpointState>, connection: Box<Connection>, keep: Duration) {
         // Whoever waits for a place under `max_connections` may be on another thread.
         if keep.is_zero() || endpoint.starved.load(Ordering::Relaxed) > 0 || endpoint.is_gone() {
             return;
