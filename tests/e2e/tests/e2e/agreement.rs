@@ -1,10 +1,10 @@
-//! `explain` says what the data path does: random configurations and requests over real sockets.
+//! `explain` says what the data path does: random configurations, retreats and requests over real sockets.
 
 use fastrand::Rng;
 
-use crate::support::client::{get, send};
+use crate::support::client::{get, post, send};
 use crate::support::origin::Origin;
-use crate::support::proxy::{House, SERVER};
+use crate::support::proxy::{House, Proxy, SERVER};
 
 const CONFIGURATIONS: u32 = 25;
 const REQUESTS: u32 = 40;
@@ -48,14 +48,18 @@ fn configuration(rng: &mut Rng, legacy: &Origin, sides: &[(&str, Origin)]) -> St
     text.push_str(&format!("[upstreams.monolith]\nendpoints = [\"{}\"]\n", legacy.url()));
     for (name, origin) in sides {
         text.push_str(&format!("[upstreams.{name}]\nendpoints = [\"{}\"]\n", origin.url()));
-        let (phase, writer) = match rng.u32(..5) {
+        let (phase, writer) = match rng.u32(..9) {
             0 => ("legacy", "legacy"),
             1 => ("legacy", "extracted"),
             2 => ("extracted", "legacy"),
             3 => ("retired", "extracted"),
+            4 => ("shadow", "legacy"),
+            5 => ("canary", "legacy"),
+            6 => ("canary", "extracted"),
+            7 => ("canary", "by-cohort"),
             _ => ("extracted", "extracted"),
         };
-        let routes: Vec<String> = (0..rng.usize(1..4)).map(|_| format!("\"{}\"", route(rng))).collect();
+        let routes: Vec<String> = (0..rng.usize(2..6)).map(|_| format!("\"{}\"", route(rng))).collect();
         let except =
             if rng.u32(..3) == 0 { format!("except = [\"{}\"]\n", route(rng)) } else { String::new() };
         let paths = match rng.u32(..5) {
@@ -66,7 +70,9 @@ fn configuration(rng: &mut Rng, legacy: &Origin, sides: &[(&str, Origin)]) -> St
         };
         text.push_str(&format!(
             "[slices.{name}]\nupstream = \"{name}\"\nphase = \"{phase}\"\nwriter = \"{writer}\"\n\
-             sync = \"both\"\nroutes = [{}]\n{except}{paths}",
+             sync = \"both\"\ncanary = {{ share = \"{}%\", never = [\"query:q=1\"] }}\n\
+             cohort_by = [\"header:x-client\", \"query:q\"]\nroutes = [{}]\n{except}{paths}",
+            rng.u32(..=4) * 25,
             routes.join(", ")
         ));
         if rng.bool() {
@@ -74,11 +80,26 @@ fn configuration(rng: &mut Rng, legacy: &Origin, sides: &[(&str, Origin)]) -> St
                 "[[routes]]\nmatch = \"{}\"\nslice = \"{name}\"\neffect = \"{}\"\npriority = {}\n",
                 route(rng),
                 pick(rng, &["read", "write"]),
-                rng.i32(..3)
+                rng.i32(0..3)
             ));
         }
     }
     text
+}
+
+/// A slice retreats, or goes on; neither has to be possible.
+fn retreat_or_resume(rng: &mut Rng, proxy: &Proxy, slice: &str) -> bool {
+    let (order, body) = match rng.u32(..4) {
+        0 => {
+            let to = pick(rng, &["legacy", "shadow", "canary", "extracted"]);
+            ("retreat", format!("{{\"to\": \"{to}\", \"reason\": \"to see\"}}"))
+        }
+        1 | 2 => ("resume", "{}".to_owned()),
+        _ => return false,
+    };
+    let answer = post(proxy.admin, &format!("/api/slices/{slice}/{order}"), body.as_bytes());
+    assert!(matches!(answer.status, 200 | 409), "{order}: {answer:?}");
+    order == "retreat" && answer.json()["outcome"] == "retreated"
 }
 
 fn target(rng: &mut Rng) -> String {
@@ -103,6 +124,7 @@ fn explain_agrees_with_the_data_path() {
     let house = House::new(&format!("version = 1\nlegacy = \"{}\"\n{SERVER}", legacy.url()));
     let proxy = house.serve();
     let mut applied = 0;
+    let (mut retreats, mut by_bucket) = (0, 0);
     let mut seen = std::collections::BTreeMap::<String, u32>::new();
     for _ in 0..CONFIGURATIONS * 20 {
         if applied == CONFIGURATIONS {
@@ -116,19 +138,22 @@ fn explain_agrees_with_the_data_path() {
             continue;
         }
         applied += 1;
+        for (name, _) in &sides {
+            retreats += u32::from(retreat_or_resume(&mut rng, &proxy, name));
+        }
         for _ in 0..REQUESTS {
             let (method, host, target) = (pick(&mut rng, &METHODS), pick(&mut rng, &HOSTS), target(&mut rng));
-            let explained = get(
-                proxy.admin,
-                &format!(
-                    "/api/explain?method={method}&url={}&header={}",
-                    encoded(&target),
-                    encoded(&format!("host: {host}"))
-                ),
-            )
-            .json();
-            let answer = send(proxy.public, method, &target, &[("host", host)]);
-            let what = format!("{method} {host}{target}\n{text}\n{explained:#}\n{answer:?}");
+            let client = rng.u32(..50).to_string();
+            let lines = [("host", host), ("x-client", &client)];
+            let lines = if rng.u32(..4) == 0 { &lines[..1] } else { &lines[..] };
+            let mut question = format!("/api/explain?method={method}&url={}", encoded(&target));
+            for (name, value) in lines {
+                question.push_str(&format!("&header={}", encoded(&format!("{name}: {value}"))));
+            }
+            let explained = get(proxy.admin, &question).json();
+            let answer = send(proxy.public, method, &target, lines);
+            by_bucket += u32::from(explained["bucket"].is_u64());
+            let what = format!("{method} {host}{target} {lines:?}\n{text}\n{explained:#}\n{answer:?}");
             match explained["upstream"].as_str() {
                 Some(upstream) => assert_eq!(answer.origin(), upstream, "{what}"),
                 None => {
@@ -141,6 +166,8 @@ fn explain_agrees_with_the_data_path() {
         }
     }
     assert_eq!(applied, CONFIGURATIONS);
+    println!("{retreats} retreats, {by_bucket} requests with a bucket, answered by {seen:?}");
+    assert!(retreats > 3 && by_bucket > 50, "{retreats} retreats, {by_bucket} requests with a bucket");
     for end in ["monolith", "one", "two", "400", "404"] {
         assert!(seen.get(end).is_some_and(|count| *count > 5), "{end} was hardly tested: {seen:?}");
     }
