@@ -17,6 +17,7 @@ mod admin;
 mod agreement;
 mod chaos;
 mod commands;
+mod cutover;
 mod evidence;
 mod load;
 mod pains;
