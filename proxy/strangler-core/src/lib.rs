@@ -21,6 +21,7 @@
 //! | [`upstreams`] | when an upstream or one of its endpoints is left alone |
 //! | [`promotion`] | the way of a slice forward, one step at a time |
 //! | [`plan`] | what an edit does: to routes, and to requests that are remembered |
+//! | [`lints`] | what goes wrong at the seam, learned from traffic |
 //! | [`inventory`] | the monolith's routes, learned from traffic |
 //! | [`redact`] | what may be kept of a request and its replies |
 
@@ -30,6 +31,7 @@ pub mod decimal;
 pub mod evidence;
 pub mod guardrail;
 pub mod inventory;
+pub mod lints;
 pub mod matching;
 pub mod plan;
 pub mod promotion;
