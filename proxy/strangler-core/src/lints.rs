@@ -228,7 +228,7 @@ impl Learned {
     }
 
     /// Remembers a cookie's scope; the other owner's scopes of that name, where they are all different.
-    fn scope(&mut self, name: &str, owner: Owner, scope: Scope) -> Option<Scope> {
+    fn scope(&mut self, name: &str, owner: Owner, scope: &Scope) -> Option<Scope> {
         let other = match owner {
             Owner::Legacy => Owner::Extracted,
             Owner::Extracted => Owner::Legacy,
@@ -243,7 +243,7 @@ impl Learned {
             mine.insert(scope.clone());
         }
         let theirs = self.cookies.get(&(name.to_owned(), other))?;
-        if theirs.contains(&scope) { None } else { theirs.first().cloned() }
+        if theirs.contains(scope) { None } else { theirs.first().cloned() }
     }
 
     /// What there is to tell about the routes of a configuration, by kind.

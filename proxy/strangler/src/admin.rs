@@ -9,6 +9,7 @@ pub mod evidence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod guard;
+mod lints;
 pub(crate) mod plan;
 mod promotion;
 mod recent;

@@ -257,6 +257,9 @@ fn prepare(
     }
     let (client_ip, trust) = forwarded::client_ip(&head.fields, client.peer, &settings.trusted_proxies);
     record.client_ip = client_ip;
+    if trust == forwarded::Trust::Replaced && head.fields.has_forwarding() {
+        client.local.recorder.untrusted_forwarder(client.peer);
+    }
     let mut plan = Plan::new(decision(client, pin, head, record)?, trust);
     let mut upload = upload(pin, head, framing);
     let passing = Passing { via: &client.local.via, peer: &client.peer_text };

@@ -187,6 +187,13 @@ impl Telemetry {
         self.lock().iter().map(|shard| shard.connections(side)).sum()
     }
 
+    /// Peers that speak for others (`X-Forwarded-*`) without being trusted, and in how many requests.
+    pub fn untrusted_forwarders(&self) -> BTreeMap<std::net::IpAddr, u64> {
+        let mut sums = BTreeMap::new();
+        self.lock().iter().for_each(|shard| shard.add_forwarders(&mut sums));
+        sums
+    }
+
     /// How often a limit was hit.
     pub fn limit(&self, limit: Limit) -> u64 {
         self.lock().iter().map(|shard| shard.limit(limit)).sum()

@@ -81,7 +81,7 @@ impl<'a> SetCookie<'a> {
 fn scopes(learned: &mut Learned, owner: Owner, reply: &Reply, found: &mut Vec<Found>) {
     for line in lines(reply, "set-cookie") {
         let Some(cookie) = SetCookie::parse(line).filter(|cookie| !cookie.expires) else { continue };
-        let Some(theirs) = learned.scope(cookie.name, owner, cookie.scope.clone()) else { continue };
+        let Some(theirs) = learned.scope(cookie.name, owner, &cookie.scope) else { continue };
         let said = |(domain, path): &Scope| {
             let of = |name: &str, value: &str| match value {
                 "" => format!("no {name}"),

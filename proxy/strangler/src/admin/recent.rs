@@ -1,4 +1,4 @@
-//! Traffic of the last minutes: what is wrong now, not what was wrong since the start.
+//! Traffic of the last minute: what is wrong now, not what was wrong since the start.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -9,8 +9,8 @@ use crate::telemetry::Telemetry;
 /// Time between two samples.
 pub(super) const STEP: Duration = Duration::from_secs(10);
 
-/// Samples kept: five minutes.
-const SAMPLES: usize = 30;
+/// Samples kept: a minute.
+const SAMPLES: usize = 6;
 
 /// Requests and failures of one owner of one slice (empty where no route won).
 pub(super) type Tally = BTreeMap<(String, String), Counts>;

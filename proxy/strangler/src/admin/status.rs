@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use strangler_core::lints::Lint;
 use strangler_core::snapshot::{Route, Slice, Snapshot};
 use strangler_core::words::{Phase, SliceId, Writer};
 
@@ -42,6 +43,9 @@ pub struct StatusReport {
     /// The file of retreats could not be read: what holds every slice until each has been resumed.
     #[serde(default)]
     pub retreats_unreadable: Option<LatchReport>,
+    /// What traffic has taught about the seam between the two sides.
+    #[serde(default)]
+    pub lints: Vec<Lint>,
     /// Routes whose copying has stopped.
     #[serde(default)]
     pub copying_stopped: Vec<StoppedReport>,
@@ -69,6 +73,9 @@ pub struct UnmatchedReport {
     pub policy: String,
     /// Who answered them.
     pub traffic: TrafficReport,
+    /// The same of the last minute.
+    #[serde(default)]
+    pub recent: TrafficReport,
 }
 
 /// One slice.
@@ -80,6 +87,9 @@ pub struct SliceReport {
     pub phase: String,
     /// Phase in effect: of the file or of a retreat, whichever is lower.
     pub effective_phase: String,
+    /// The share of clients that the extracted service answers, where a canary runs.
+    #[serde(default)]
+    pub share: Option<String>,
     /// Who owns the data.
     pub writer: String,
     /// How the sides' data are kept in step, where the file says.
@@ -98,6 +108,9 @@ pub struct SliceReport {
     pub route_count: usize,
     /// Its share of the traffic.
     pub traffic: TrafficReport,
+    /// The same of the last minute.
+    #[serde(default)]
+    pub recent: TrafficReport,
     /// What holds it below its file's phase, until somebody resumes it.
     #[serde(default)]
     pub retreat: Option<LatchReport>,
@@ -129,6 +142,9 @@ pub struct SliceDetailReport {
     /// The slice.
     #[serde(flatten)]
     pub slice: SliceReport,
+    /// What traffic has taught about it.
+    #[serde(default)]
+    pub lints: Vec<Lint>,
     /// What it takes.
     pub routes: Vec<RouteReport>,
     /// What its `routes` would take but stays with legacy.
@@ -175,9 +191,11 @@ pub(super) fn status(admin: &Admin, lines: Lines) -> StatusReport {
         unmatched: UnmatchedReport {
             policy: running.snapshot.unmatched.as_str().to_owned(),
             traffic: traffic(&total, ""),
+            recent: traffic(&recent, ""),
         },
-        slices: slice_reports(&running, &total, lines),
+        slices: slice_reports(&running, (&total, &recent), lines),
         retreats_unreadable: running.latches.everywhere().map(|all| LatchReport::from(&all.latch)),
+        lints: super::lints::lints(admin),
         copying_stopped: copying_stopped(&parts.telemetry),
         upstreams: upstreams::report(&running),
         configuration,
@@ -197,13 +215,15 @@ fn copying_stopped(telemetry: &Telemetry) -> Vec<StoppedReport> {
 pub(super) fn slices(admin: &Admin, lines: Lines) -> BTreeMap<&'static str, Vec<SliceReport>> {
     let running = admin.parts.live.pin();
     let total = recent::tally(&admin.parts.telemetry);
-    BTreeMap::from([("slices", slice_reports(&running, &total, lines))])
+    let recent = admin.recent.since_oldest(&total);
+    BTreeMap::from([("slices", slice_reports(&running, (&total, &recent), lines))])
 }
 
 pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<SliceDetailReport> {
     let running = admin.parts.live.pin();
     let snapshot = &running.snapshot;
     let total = recent::tally(&admin.parts.telemetry);
+    let recent = admin.recent.since_oldest(&total);
     let index = snapshot.slices.iter().position(|slice| *slice.name == *name)?;
     let id = SliceId(u32::try_from(index).ok()?);
     let slice = snapshot.slice(id);
@@ -211,14 +231,15 @@ pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<Slice
     Some(SliceDetailReport {
         slice: SliceReport {
             evidence: lines.remove(name),
-            ..slice_report(&running, slice, routes.clone().count(), &total)
+            ..slice_report(&running, slice, routes.clone().count(), (&total, &recent))
         },
+        lints: super::lints::lints(admin).into_iter().filter(|lint| lint.slice == name).collect(),
         routes: routes.map(|route| route_report(route, running.facts().retreat(id))).collect(),
         except: slice.except.iter().map(|pattern| pattern.text.clone()).collect(),
     })
 }
 
-fn slice_reports(running: &Running, total: &Tally, mut lines: Lines) -> Vec<SliceReport> {
+fn slice_reports(running: &Running, tallies: (&Tally, &Tally), mut lines: Lines) -> Vec<SliceReport> {
     let snapshot = &running.snapshot;
     let mut counts = vec![0_usize; snapshot.slices.len()];
     for route in &snapshot.routes {
@@ -230,12 +251,17 @@ fn slice_reports(running: &Running, total: &Tally, mut lines: Lines) -> Vec<Slic
     counted
         .map(|(slice, routes)| SliceReport {
             evidence: lines.remove(&*slice.name),
-            ..slice_report(running, slice, routes, total)
+            ..slice_report(running, slice, routes, tallies)
         })
         .collect()
 }
 
-fn slice_report(running: &Running, slice: &Slice, route_count: usize, total: &Tally) -> SliceReport {
+fn slice_report(
+    running: &Running,
+    slice: &Slice,
+    route_count: usize,
+    (total, recent): (&Tally, &Tally),
+) -> SliceReport {
     let snapshot = &running.snapshot;
     let latch = running.latches.get(&slice.name);
     SliceReport {
@@ -251,9 +277,17 @@ fn slice_report(running: &Running, slice: &Slice, route_count: usize, total: &Ta
         overdue: slice.review_by.is_some_and(|date| date < compile::today()),
         place: format!("{}:{}", slice.place.file, slice.place.line),
         route_count,
+        share: share(slice, latch.map(|latch| latch.to)),
         traffic: traffic(total, &slice.name),
+        recent: traffic(recent, &slice.name),
         evidence: None,
     }
+}
+
+/// The share of its canary, where one runs.
+fn share(slice: &Slice, latched: Option<Phase>) -> Option<String> {
+    let is_canary = latched.map_or(slice.phase, |latched| latched.min(slice.phase)) == Phase::Canary;
+    slice.canary.as_ref().filter(|_| is_canary).map(|canary| canary.share.to_string())
 }
 
 fn effective(stated: Phase, latched: Option<Phase>) -> String {

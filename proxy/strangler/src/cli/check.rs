@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use http::{Method, StatusCode};
 use serde::Serialize;
 use strangler_core::config::{Diagnostic, Loaded, Resolved, Severity, Sources};
+use strangler_core::lints::Lint;
 use strangler_core::snapshot::{DataDir, Snapshot};
 
 use super::output::{Output, counted, plural};
-use super::{DEFAULT_FILE, Exit, Outcome};
+use super::target::AdminTarget;
+use super::{AdminArguments, DEFAULT_FILE, Exit, Failure, Outcome, client};
+use crate::admin::status::StatusReport;
 use crate::live::compile;
 use crate::live::report::DiagnosticReport;
 use crate::live::source::Source;
@@ -25,6 +29,12 @@ pub(super) struct CheckArguments {
     /// Fail on warnings
     #[arg(long)]
     strict: bool,
+    /// Ask the running proxy what traffic has taught, told as warnings [default: at `server.admin` of the file]
+    #[arg(long, value_name = "URL", num_args = 0..=1)]
+    admin: Option<Option<String>>,
+    /// File that holds the admin token [default: `server.admin_token_file` of the file]
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    admin_token_file: Option<PathBuf>,
 }
 
 /// What was found, as JSON.
@@ -43,6 +53,7 @@ struct CheckReport<'a> {
 }
 
 pub(super) fn run(arguments: CheckArguments, output: &Output) -> Outcome {
+    let learned = learned(&arguments)?;
     let source = Source::File(arguments.file);
     let (sources, loaded) = match source.read() {
         Ok(sources) => {
@@ -60,6 +71,7 @@ pub(super) fn run(arguments: CheckArguments, output: &Output) -> Outcome {
     if let Some(snapshot) = &snapshot {
         diagnostics.extend(against_last_good(snapshot, source.base()));
     }
+    diagnostics.extend(learned.iter().map(|lint| warning(lint, snapshot.as_deref())));
     diagnostics.sort_by(|a, b| a.place.cmp(&b.place));
     let wanted = sources.as_ref().filter(|_| arguments.resolved && snapshot.is_some());
     let resolved = wanted.and_then(|sources| compile::resolve(sources, source.base()));
@@ -88,6 +100,39 @@ pub(super) fn run(arguments: CheckArguments, output: &Output) -> Outcome {
         (0, Some(_)) => Exit::Pass,
         _ => Exit::Invalid,
     })
+}
+
+/// What the running proxy has learned from traffic, where it is asked.
+fn learned(arguments: &CheckArguments) -> Result<Vec<Lint>, Failure> {
+    let CheckArguments { file, admin: Some(admin), admin_token_file, .. } = arguments else {
+        return Ok(Vec::new());
+    };
+    let target = AdminTarget::resolve(&AdminArguments {
+        admin: admin.clone(),
+        config: file.clone(),
+        admin_token_file: admin_token_file.clone(),
+    })?;
+    let answer = client::ask(&target, Method::GET, "/api/status", None)?;
+    if answer.status != StatusCode::OK {
+        return Err(answer.into_failure());
+    }
+    Ok(answer.parse::<StatusReport>()?.lints)
+}
+
+/// A lint as a warning at its route's line.
+fn warning(lint: &Lint, snapshot: Option<&Snapshot>) -> Diagnostic {
+    let route = snapshot.and_then(|snapshot| snapshot.routes.iter().find(|route| *route.id == *lint.route));
+    let of = if lint.route.is_empty() { String::new() } else { format!("`{}`: ", lint.route) };
+    let times = if lint.seen == 1 { "once".to_owned() } else { format!("{} times", lint.seen) };
+    Diagnostic {
+        severity: Severity::Warning,
+        code: lint.kind.as_str(),
+        place: route.map(|route| route.place.clone()),
+        excerpt: None,
+        message: format!("{of}{}, such as `{}` (seen {times})", lint.sentence, lint.example),
+        help: Some(lint.help.clone()),
+        related: Vec::new(),
+    }
 }
 
 /// Writes that this configuration would take from the extracted side, compared with the last one that

@@ -1,6 +1,7 @@
 //! `strangler status`: one sentence first, then everything, at 80 columns.
 
 mod render;
+mod watch;
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const WATCH_STEP: Duration = Duration::from_secs(1);
 pub(super) struct StatusArguments {
     /// Only this slice, with its routes
     slice: Option<String>,
-    /// Look again every second until interrupted
+    /// Look again every second; `q` or Ctrl-C ends it. Not on a terminal: one line per change
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
@@ -32,38 +33,38 @@ pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Outcome {
         output.text(&look(&target, arguments.slice.as_deref(), output)?);
         return Ok(Exit::Pass);
     }
-    let runtime = client::runtime()?;
-    loop {
-        let text = match look(&target, arguments.slice.as_deref(), output) {
-            Ok(text) => text,
-            // The proxy may be restarting: that is worth watching too.
-            Err(failure) if failure.exit == Exit::Unreachable => format!("{}\n", failure.message),
-            Err(failure) => return Err(failure),
-        };
-        let clear = if output.is_terminal() { "\x1b[H\x1b[2J" } else { "" };
-        output.text(&format!("{clear}{text}"));
-        let interrupted = runtime
-            .block_on(async { tokio::time::timeout(WATCH_STEP, tokio::signal::ctrl_c()).await.is_ok() });
-        if interrupted {
-            return Ok(Exit::Pass);
-        }
-    }
+    watch::run(&target, arguments, output)
 }
 
-fn look(target: &AdminTarget, slice: Option<&str>, output: &Output) -> Result<String, Failure> {
+/// What the running proxy says of itself, or of a slice.
+enum Looked {
+    Whole(Box<StatusReport>),
+    Slice(Box<SliceDetailReport>),
+}
+
+fn ask(target: &AdminTarget, slice: Option<&str>) -> Result<client::Answer, Failure> {
     let path = slice.map_or_else(
         || "/api/status".to_owned(),
         |name| format!("/api/slices/{}", client::encoded(name).replace('/', "%2F")),
     );
     let answer = client::ask(target, Method::GET, &path, None)?;
-    if answer.status != StatusCode::OK {
-        return Err(answer.into_failure());
-    }
-    if output.json {
-        return Ok(String::from_utf8_lossy(&answer.body).into_owned());
-    }
+    if answer.status == StatusCode::OK { Ok(answer) } else { Err(answer.into_failure()) }
+}
+
+fn report(target: &AdminTarget, slice: Option<&str>) -> Result<Looked, Failure> {
+    let answer = ask(target, slice)?;
     Ok(match slice {
-        Some(_) => render::slice(&answer.parse::<SliceDetailReport>()?, output),
-        None => render::status(&answer.parse::<StatusReport>()?, output),
+        Some(_) => Looked::Slice(Box::new(answer.parse()?)),
+        None => Looked::Whole(Box::new(answer.parse()?)),
+    })
+}
+
+fn look(target: &AdminTarget, slice: Option<&str>, output: &Output) -> Result<String, Failure> {
+    if output.json {
+        return Ok(String::from_utf8_lossy(&ask(target, slice)?.body).into_owned());
+    }
+    Ok(match report(target, slice)? {
+        Looked::Slice(report) => render::slice(&report, output),
+        Looked::Whole(report) => render::status(&report, output),
     })
 }

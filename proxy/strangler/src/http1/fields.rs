@@ -84,6 +84,17 @@ impl Fields {
         self.lines.iter().any(|line| line.known == known)
     }
 
+    /// Whether any line tells of a client behind the peer.
+    pub(crate) fn has_forwarding(&self) -> bool {
+        let tells = |known| {
+            matches!(
+                known,
+                Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost | Known::Forwarded
+            )
+        };
+        self.lines.iter().any(|line| tells(line.known))
+    }
+
     /// Adds a line at the end.
     pub(crate) fn append(&mut self, name: &[u8], value: &[u8]) {
         self.append_known(Known::of(name), name, value);

@@ -20,13 +20,14 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use strangler_core::compare::NotCompared;
 use strangler_core::evidence::{Ledger, Observation};
 use strangler_core::inventory::Inventory;
+use strangler_core::lints::{Learned, Lint};
 use strangler_core::redact::Pseudonyms;
 use strangler_core::snapshot::Snapshot;
 use tokio::sync::oneshot;
@@ -95,6 +96,7 @@ struct Followed {
 struct Shared {
     pseudonyms: Pseudonyms,
     recordings: Arc<Recordings>,
+    learned: Mutex<Learned>,
     key_id: String,
     latest: Mutex<Followed>,
     /// The latest found no room among the messages.
@@ -140,6 +142,7 @@ impl Evidence {
             key_id: key.id(),
             pseudonyms: Pseudonyms::Keyed(key),
             recordings: Arc::default(),
+            learned: Mutex::default(),
             latest: Mutex::new(first.clone()),
             is_new: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
@@ -167,6 +170,15 @@ impl Evidence {
     /// Who records exchanges.
     pub fn recordings(&self) -> &Arc<Recordings> {
         &self.shared.recordings
+    }
+
+    /// What requests and their replies have taught about the seam, as far as it is about a configuration.
+    pub fn lints(&self, snapshot: &Snapshot) -> Vec<Lint> {
+        self.learned().lints(snapshot, Timestamp::now())
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        lock(&self.shared.learned)
     }
 
     /// Names the key of those pseudonyms.
@@ -261,6 +273,6 @@ fn weight(observation: &Observation) -> usize {
         .sum::<usize>()
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,9 @@ use super::access_log::{AccessLogWriter, AccessRecord, Lane};
 use super::feed::Ring;
 use super::judged::{Judged, JudgedCounters, JudgedKey, JudgedSums};
 use crate::live::Running;
+
+/// Untrusted peers that a thread remembers.
+const FORWARDERS_MAX: usize = 8;
 
 /// Upper bounds of the duration histogram's buckets, in seconds.
 pub(super) const BUCKETS: [f64; 16] =
@@ -266,6 +270,7 @@ pub(super) struct Shard {
     judged: Mutex<BTreeMap<JudgedKey, Arc<JudgedCounters>>>,
     limits: [Counter; Limit::ALL.len()],
     connections: [Counter; Side::ALL.len()],
+    forwarders: Mutex<Vec<(IpAddr, u64)>>,
     lane: Arc<Lane>,
     ring: Option<Arc<Ring>>,
 }
@@ -282,8 +287,15 @@ impl Shard {
             judged: Mutex::default(),
             limits: Default::default(),
             connections: Default::default(),
+            forwarders: Mutex::default(),
             lane,
             ring,
+        }
+    }
+
+    pub(super) fn add_forwarders(&self, sums: &mut BTreeMap<IpAddr, u64>) {
+        for (peer, count) in lock(&self.forwarders).iter() {
+            *sums.entry(*peer).or_default() += count;
         }
     }
 
@@ -429,6 +441,17 @@ impl Recorder {
     pub fn limit(&self, limit: Limit) {
         if let Some(counter) = self.shard.limits.get(limit as usize) {
             counter.add(1);
+        }
+    }
+
+    /// Counts a request in which a peer speaks for others (`X-Forwarded-*`) without being trusted. Of each thread a few
+    /// peers are remembered, the first.
+    pub fn untrusted_forwarder(&self, peer: IpAddr) {
+        let mut forwarders = lock(&self.shard.forwarders);
+        if let Some((_, count)) = forwarders.iter_mut().find(|(known, _)| *known == peer) {
+            *count = count.saturating_add(1);
+        } else if forwarders.len() < FORWARDERS_MAX {
+            forwarders.push((peer, 1));
         }
     }
 

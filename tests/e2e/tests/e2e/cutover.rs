@@ -37,7 +37,7 @@ fn traffic(address: SocketAddr, thread: usize, stop: Arc<AtomicBool>) -> JoinHan
         while !stop.load(Ordering::Relaxed) {
             let id = 10_000 * (thread + 1) + number % 199;
             let (key, path) = (format!("c{id}"), format!("/cart/{id}"));
-            let is_write = number % 5 == 0;
+            let is_write = number.is_multiple_of(5);
             number += 1;
             let held = things.entry(id).or_default();
             let (method, body): (&str, &[u8]) = if is_write { ("POST", b"x") } else { ("GET", b"") };

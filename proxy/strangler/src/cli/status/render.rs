@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use strangler_core::lints::Lint;
+
+use super::Looked;
 use crate::admin::status::{
     SliceDetailReport, SliceReport, StatusReport, StoppedReport, TrafficReport, UnmatchedReport,
 };
@@ -23,6 +26,7 @@ pub(super) fn status(report: &StatusReport, output: &Output) -> String {
     retreats(&mut text, report, output);
     evidence(&mut text, &report.slices, output);
     copying_stopped(&mut text, &report.copying_stopped, output);
+    lints(&mut text, &report.lints, output);
     configuration(&mut text, &report.configuration, output);
     upstreams(&mut text, &report.upstreams, output);
     let listen: Vec<String> = report.listen.iter().map(|address| format!("http://{address}")).collect();
@@ -39,8 +43,28 @@ pub(super) fn status(report: &StatusReport, output: &Output) -> String {
     text
 }
 
+/// What matters in one line: it changes when something happens, and not with every request.
+pub(super) fn line(looked: &Looked) -> String {
+    let told = |slice: &SliceReport| {
+        let held = slice.retreat.as_ref().map(|_| " (retreat)").unwrap_or_default();
+        format!("{} {}{held}, writer {}", slice.name, standing(slice), slice.writer)
+    };
+    match looked {
+        Looked::Slice(report) => {
+            let gate = report.slice.evidence.as_ref().and_then(|line| line.gate.clone());
+            let gate = gate.map(|gate| format!(", gate {gate}")).unwrap_or_default();
+            format!("{}{gate}, {}", told(&report.slice), plural(report.lints.len(), "lint"))
+        }
+        Looked::Whole(report) => {
+            let slices: Vec<String> = report.slices.iter().map(told).collect();
+            let generation = report.configuration.generation;
+            format!("{} | generation {generation} | {}", report.sentence, slices.join("; "))
+        }
+    }
+}
+
 pub(super) fn slice(report: &SliceDetailReport, output: &Output) -> String {
-    let SliceDetailReport { slice, routes, except } = report;
+    let SliceDetailReport { slice, lints: learned, routes, except } = report;
     let mut text = format!("{}\n\n", output.bold(&slice_sentence(slice)));
     let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "not said".to_owned());
     let rows = [
@@ -51,7 +75,8 @@ pub(super) fn slice(report: &SliceDetailReport, output: &Output) -> String {
         ("team", optional(&slice.team)),
         ("review by", review(slice)),
         ("written at", slice.place.clone()),
-        ("traffic", traffic(&slice.traffic)),
+        ("last minute", traffic(&slice.recent)),
+        ("since start", traffic(&slice.traffic)),
         ("evidence", slice.evidence.as_ref().map_or("none".to_owned(), |line| line.sentence.clone())),
     ];
     for (name, value) in rows {
@@ -73,18 +98,32 @@ pub(super) fn slice(report: &SliceDetailReport, output: &Output) -> String {
     for pattern in except {
         let _infallible = writeln!(text, "  except {pattern}");
     }
+    lints(&mut text, learned, output);
     text
 }
 
 fn phase(slice: &SliceReport) -> String {
     if slice.effective_phase == slice.phase {
-        slice.phase.clone()
+        standing(slice)
     } else {
         format!("{} (the file says {})", slice.effective_phase, slice.phase)
     }
 }
 
+/// Its effective phase, with the share of its canary.
+pub(super) fn standing(slice: &SliceReport) -> String {
+    let share = slice.share.as_ref().map(|share| format!(" {share}")).unwrap_or_default();
+    format!("{}{share}", slice.effective_phase)
+}
+
 fn slice_sentence(slice: &SliceReport) -> String {
+    if let Some(share) = &slice.share {
+        return format!(
+            "Reads of {} are answered by the extracted service {} for {share} of clients, by legacy for the others; \
+             writes go to {}.",
+            slice.name, slice.upstream, slice.writer
+        );
+    }
     let owner = if matches!(slice.effective_phase.as_str(), "extracted" | "retired") {
         format!("the extracted service {}", slice.upstream)
     } else {
@@ -116,15 +155,16 @@ fn traffic(traffic: &TrafficReport) -> String {
 
 fn slices(text: &mut String, slices: &[SliceReport], unmatched: &UnmatchedReport, output: &Output) {
     let head = format!(
-        "{:<20} {:<10} {:<10} {:>9} {:>10} {:>7} {:>7}",
+        "{:<20} {:<12} {:<9} {:>8} {:>10} {:>7} {:>8}",
         "SLICE", "PHASE", "WRITER", "LEGACY", "EXTRACTED", "PROXY", "ERRORS"
     );
     let _infallible = writeln!(text, "{}", output.bold(&head));
     for slice in slices {
-        row(text, &slice.name, &slice.effective_phase, &slice.writer, &slice.traffic);
+        row(text, &slice.name, &standing(slice), &slice.writer, &slice.recent);
     }
     let rest = if unmatched.policy == "reject" { "rejected" } else { "legacy" };
-    row(text, "(everything else)", rest, "legacy", &unmatched.traffic);
+    row(text, "(everything else)", rest, "legacy", &unmatched.recent);
+    let _infallible = writeln!(text, "(requests of the last minute; errors: 500 and above)");
     for slice in slices.iter().filter(|slice| slice.overdue) {
         let date = slice.review_by.as_deref().unwrap_or_default();
         let line = format!("overdue since {date}: {} ({})", cut(&slice.name), slice.place);
@@ -171,6 +211,21 @@ fn copying_stopped(text: &mut String, stopped: &[StoppedReport], output: &Output
     }
 }
 
+/// What traffic has taught about the seam: what was seen, an example, what to do.
+fn lints(text: &mut String, lints: &[Lint], output: &Output) {
+    if lints.is_empty() {
+        return;
+    }
+    let _infallible = writeln!(text, "\n{}", output.bold("LEARNED FROM TRAFFIC"));
+    let mut page = Page::new(WIDTH);
+    for lint in lints {
+        let of = if lint.route.is_empty() { String::new() } else { format!("{}: ", lint.route) };
+        page.words("  ", &format!("{of}{}, such as {} ({}×)", lint.sentence, lint.example, lint.seen));
+        page.words("    ", &lint.help);
+    }
+    text.push_str(&page.into_text());
+}
+
 /// What comparisons have shown: of each slice of which any are expected one sentence.
 fn evidence(text: &mut String, slices: &[SliceReport], output: &Output) {
     let mut lines = slices.iter().filter_map(|slice| slice.evidence.as_ref()).peekable();
@@ -187,7 +242,7 @@ fn row(text: &mut String, name: &str, phase: &str, writer: &str, traffic: &Traff
     let errors = traffic.legacy_errors + traffic.extracted_errors + traffic.proxy_errors;
     let _infallible = writeln!(
         text,
-        "{:<20} {phase:<10} {writer:<10} {:>9} {:>10} {:>7} {errors:>7}",
+        "{:<20} {phase:<12} {writer:<9} {:>8} {:>10} {:>7} {errors:>8}",
         cut(name),
         traffic.legacy,
         traffic.extracted,
@@ -298,13 +353,15 @@ mod tests {
             effective_phase: "extracted".to_owned(),
             writer: "extracted".to_owned(),
             sync: None,
+            share: None,
             upstream: name.to_owned(),
             team: None,
             review_by: Some("2020-01-01".to_owned()),
             overdue: true,
             place: "config/strangler.toml:12".to_owned(),
             route_count: 2,
-            traffic: TrafficReport { extracted, extracted_errors: errors, ..TrafficReport::default() },
+            traffic: TrafficReport::default(),
+            recent: TrafficReport { extracted, extracted_errors: errors, ..TrafficReport::default() },
             retreat: None,
             evidence: None,
         }
@@ -347,9 +404,14 @@ mod tests {
                 }),
                 restart_required: vec!["server.listen".to_owned()],
             },
-            unmatched: UnmatchedReport { policy: "legacy".to_owned(), traffic: TrafficReport::default() },
+            unmatched: UnmatchedReport {
+                policy: "legacy".to_owned(),
+                traffic: TrafficReport::default(),
+                recent: TrafficReport::default(),
+            },
             slices: vec![slice_report("a-slice-with-a-very-long-name", 1_234_567, 12)],
             retreats_unreadable: None,
+            lints: Vec::new(),
             copying_stopped: vec![StoppedReport {
                 slice: "payments".to_owned(),
                 route: "POST /payments".to_owned(),

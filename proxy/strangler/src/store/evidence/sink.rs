@@ -3,10 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderName;
 use strangler_core::compare::{Compared, End, Finding, NotCompared, Reply, Signature, Transport};
 use strangler_core::evidence::shape::{Shape, structure_of};
 use strangler_core::evidence::{Example, Observation, Outcome, PairedLatency};
+use strangler_core::lints::Sighting;
+use strangler_core::matching::path::split_target;
+use strangler_core::matching::request::HeaderLines;
 use strangler_core::redact::{Ended, Exchanged, RawReply, RawRequest, Redactor};
+use strangler_core::routing::RequestView;
 use strangler_core::snapshot::Route;
 use strangler_core::snapshot::policy::Examples;
 use strangler_core::words::Owner;
@@ -19,6 +24,10 @@ use crate::shadow::{Finished, Original, Passed, Replies, Sink};
 /// Longer request ids are cut.
 const ID_BYTES_MAX: usize = 128;
 
+/// So many requests are all learned from, and then one of so many: pages are looked through for links and forms.
+const LEARNED_WHOLLY: u64 = 10_000;
+const LEARNED_ONE_OF: u64 = 16;
+
 /// Observations that are handed over together, or fewer after a tenth of a second.
 const GATHERED_MAX: usize = 64;
 
@@ -28,13 +37,26 @@ struct Redacting {
     wanted: Wanted,
     /// What waits to be handed over together: waking the evidence's thread costs more than an observation.
     gathered: Vec<Observation>,
+    /// Requests that could be learned from.
+    passed_by: u64,
+}
+
+/// A request's header lines, as routing asks for them.
+#[derive(Debug)]
+struct OriginalLines<'a>(&'a Original<'a>);
+
+impl HeaderLines for OriginalLines<'_> {
+    fn line(&self, name: &HeaderName, before: usize) -> Option<&[u8]> {
+        let is_it = |known: &[u8]| known.eq_ignore_ascii_case(name.as_str().as_bytes());
+        self.0.headers().filter(|(known, _)| is_it(known)).nth(before).map(|(_, value)| value)
+    }
 }
 
 impl Evidence {
     /// What the shadow thread hands its findings to.
     pub fn sink(&self) -> Box<dyn Sink> {
         let wanted = Wanted::new(Instant::now());
-        Box::new(Redacting { evidence: self.clone(), wanted, gathered: Vec::new() })
+        Box::new(Redacting { evidence: self.clone(), wanted, gathered: Vec::new(), passed_by: 0 })
     }
 }
 
@@ -42,6 +64,7 @@ impl Sink for Redacting {
     fn finished(&mut self, finished: &Finished<'_>) {
         let now = Instant::now();
         let chosen = self.chosen(finished, now);
+        let is_learned_from = self.is_learned_from();
         let original = &finished.original;
         let route = original.running.snapshot.route(original.copying.route);
         let rules = &route.policy.compare.redact;
@@ -58,6 +81,9 @@ impl Sink for Redacting {
                 self.evidence.recordings().offer(exchange);
             }
         }
+        if let Some(replies) = finished.replies.filter(|_| is_learned_from) {
+            learn(&self.evidence, original, Some(replies.legacy), Some(replies.extracted), &redactor);
+        }
         for signature in &chosen {
             self.wanted.made(original.slice(), *signature, now);
         }
@@ -73,6 +99,7 @@ impl Sink for Redacting {
         if !self.evidence.recordings().wants(original.slice()) {
             return;
         }
+        let is_learned_from = self.is_learned_from();
         let route = original.running.snapshot.route(original.copying.route);
         let rules = &route.policy.compare.redact;
         let redactor = Redactor::new(self.evidence.pseudonyms(), rules, Some(&route.pattern));
@@ -82,6 +109,10 @@ impl Sink for Redacting {
             Owner::Extracted => (None, reply),
         };
         self.evidence.recordings().offer(exchange(original, legacy, extracted, &redactor));
+        if is_learned_from {
+            let (legacy, extracted) = (legacy.map(|(reply, _)| reply), extracted.map(|(reply, _)| reply));
+            learn(&self.evidence, original, legacy, extracted, &redactor);
+        }
     }
 
     fn recordings(&self) -> Arc<Recordings> {
@@ -100,6 +131,12 @@ impl Sink for Redacting {
 }
 
 impl Redacting {
+    /// Whether this request is learned from: every one at first, then one of so many.
+    fn is_learned_from(&mut self) -> bool {
+        self.passed_by = self.passed_by.wrapping_add(1);
+        self.passed_by <= LEARNED_WHOLLY || self.passed_by.is_multiple_of(LEARNED_ONE_OF)
+    }
+
     /// The signatures of which this exchange is to be an example.
     fn chosen(&mut self, finished: &Finished<'_>, now: Instant) -> Vec<Signature> {
         let Compared::Compared(found) = finished.compared else { return Vec::new() };
@@ -112,6 +149,30 @@ impl Redacting {
         }
         chosen
     }
+}
+
+/// Looks for what goes wrong at the seam.
+fn learn(
+    evidence: &Evidence,
+    original: &Original<'_>,
+    legacy: Option<&Reply>,
+    extracted: Option<&Reply>,
+    redactor: &Redactor<'_>,
+) {
+    let host = original.header("host").and_then(|host| std::str::from_utf8(host).ok()).unwrap_or_default();
+    let (path, query) = split_target(original.target);
+    let lines = OriginalLines(original);
+    let view = RequestView { method: original.method, host, path, query, headers: &lines, client_ip: None };
+    let sighting = Sighting {
+        snapshot: &original.running.snapshot,
+        facts: original.running.facts(),
+        route: original.copying.route,
+        primary: original.primary(),
+        view,
+        legacy,
+        extracted,
+    };
+    evidence.learned().see(&sighting, original.at, &|text| redactor.text(text));
 }
 
 fn observation(

@@ -1,0 +1,54 @@
+//! `status`: who fails is said first, and watching it elsewhere than on a terminal is plain lines.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::reload::{Site, wait_owner};
+use crate::support::client::get;
+use crate::support::origin::Script;
+use crate::support::proxy::{PROGRAM, printed};
+use crate::support::wait_for;
+
+#[test]
+fn who_fails_is_named_first_and_figures_are_of_the_last_minute() {
+    let site = Site::new();
+    let (house, proxy) = site.serve();
+    house.write(&site.configuration("extracted"));
+    wait_owner(&proxy, "products");
+    site.products.script(Script::Status(500));
+    for _ in 0..40 {
+        get(proxy.public, "/products/1");
+        get(proxy.public, "/other");
+    }
+    let told = wait_for("the sentence", || {
+        let text = printed(&proxy.ask(&["status"]));
+        text.starts_with("Errors come from extracted products").then_some(text)
+    });
+    assert!(told.contains("; legacy 0 %"), "{told}");
+    assert!(told.contains("requests of the last minute"), "{told}");
+    let detail = printed(&proxy.ask(&["status", "products"]));
+    assert!(detail.contains("last minute extracted") || detail.contains("last minute legacy"), "{detail}");
+    let unknown = proxy.ask(&["status", "prodcts"]);
+    assert_eq!(unknown.status.code(), Some(1), "{}", printed(&unknown));
+}
+
+#[test]
+fn watching_without_a_terminal_prints_a_line_per_change_and_no_escapes() {
+    let site = Site::new();
+    let (house, proxy) = site.serve();
+    let mut watch = Command::new(PROGRAM)
+        .args(["status", "--watch", "--admin", &format!("http://{}", proxy.admin)])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let first = lines.next().unwrap();
+    assert!(first.contains("products legacy") && first.contains("generation 1"), "{first}");
+    house.write(&site.configuration("extracted"));
+    let second = lines.next().unwrap();
+    assert!(second.contains("products extracted") && second.contains("generation 2"), "{second}");
+    assert!(!first.contains('\x1b') && !second.contains('\x1b'));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
