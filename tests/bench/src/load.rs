@@ -45,14 +45,28 @@ impl Tally {
 /// # Errors
 /// When a client's task dies.
 pub async fn run(address: SocketAddr, case: &Case, requests: u64) -> Result<Tally> {
-    let left = Rc::new(Cell::new(requests));
-    let go_on = move || {
+    let request = Rc::new(case.render());
+    run_while(address, &vec![request; case.connections], case.fresh, counted(requests)).await
+}
+
+/// Sends `requests` requests, each client one in `period` at most.
+///
+/// # Errors
+/// When a client's task dies.
+pub async fn run_paced(address: SocketAddr, case: &Case, requests: u64, period: Duration) -> Result<Tally> {
+    let request = Rc::new(case.render());
+    let clients = vec![request; case.connections];
+    clients_while(address, &clients, case.fresh, counted(requests), Some(period)).await
+}
+
+/// So many times.
+fn counted(requests: u64) -> Rc<dyn Fn() -> bool> {
+    let left = Cell::new(requests);
+    Rc::new(move || {
         let some = left.get();
         left.set(some.saturating_sub(1));
         some > 0
-    };
-    let request = Rc::new(case.render());
-    run_while(address, &vec![request; case.connections], case.fresh, Rc::new(go_on)).await
+    })
 }
 
 /// One client for each of `clients`, which sends its request again and again while `go_on` says so.
@@ -65,13 +79,33 @@ pub async fn run_while(
     fresh: bool,
     go_on: Rc<dyn Fn() -> bool>,
 ) -> Result<Tally> {
+    clients_while(address, clients, fresh, go_on, None).await
+}
+
+async fn clients_while(
+    address: SocketAddr,
+    clients: &[Rc<Vec<u8>>],
+    fresh: bool,
+    go_on: Rc<dyn Fn() -> bool>,
+    period: Option<Duration>,
+) -> Result<Tally> {
+    let began = tokio::time::Instant::now();
     let tally = Rc::new(Cell::new(Tally::default()));
     let mut tasks = Vec::new();
-    for request in clients {
+    for (index, request) in clients.iter().enumerate() {
+        // They do not all ask at once.
+        let first = period.map(|period| {
+            period * u32::try_from(index).unwrap_or(0) / u32::try_from(clients.len()).unwrap_or(1)
+        });
         let (request, go_on, tally) = (Rc::clone(request), Rc::clone(&go_on), Rc::clone(&tally));
         tasks.push(tokio::task::spawn_local(async move {
             let mut client = Client::new(address);
+            let mut due = began + first.unwrap_or_default();
             while go_on() {
+                if let Some(period) = period {
+                    tokio::time::sleep_until(due).await;
+                    due = (due + period).max(tokio::time::Instant::now());
+                }
                 client.ask(&request, fresh, &tally).await;
             }
         }));

@@ -8,12 +8,13 @@
 
 mod idle;
 mod reloads;
+mod shadow;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use bench::cases::{Case, all};
-use bench::peers::{Edits, Proxy, Setup};
+use bench::peers::{Copies, Edits, Proxy, Setup};
 use bench::report::Round;
 use bench::{load, origin, peers, process, report};
 use clap::Parser;
@@ -27,7 +28,7 @@ struct Arguments {
     /// Rounds per proxy and case.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Only rows whose name contains this: a case's name, "idle" or "reloads".
+    /// Only rows whose name contains one of these, separated by commas: a case's name, "shadow", "idle" or "reloads".
     #[arg(long)]
     only: Option<String>,
     /// Multiplies every case's request count.
@@ -55,7 +56,7 @@ struct Arguments {
 
 impl Arguments {
     fn wants(&self, row: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| row.contains(only.as_str()))
+        self.only.as_ref().is_none_or(|only| only.split(',').any(|part| row.contains(part)))
     }
 }
 
@@ -78,6 +79,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
         row: "",
         routes: 1,
         edits: Edits::None,
+        copies: Copies::None,
     };
     let mut sections = Vec::new();
     for case in all() {
@@ -93,6 +95,12 @@ async fn run(arguments: &Arguments) -> Result<()> {
             proxy.process.stop().await?;
         }
         sections.last().map_or(Ok(()), |section| report::say(section))?;
+    }
+    for case in shadow::cases() {
+        if arguments.wants(case.name) {
+            sections.push(shadow::run(&setup, &case, arguments, &mut random).await?);
+            sections.last().map_or(Ok(()), |section| report::say(section))?;
+        }
     }
     if arguments.wants("idle") {
         sections.push(idle::run(&setup, arguments.idle).await?);

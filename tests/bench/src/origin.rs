@@ -1,5 +1,5 @@
-//! The upstream: answers `/b/N` with N bytes, and `/b/N?chunked` in one chunk of N, reading and dropping any
-//! body. As cheap as it can be, because it shares its core with the load.
+//! The upstream: answers `/b/N` with N bytes, `/b/N?chunked` in one chunk of N, and `/b/N?json` with an object of
+//! about N bytes, reading and dropping any body. As cheap as it can be, because it shares its core with the load.
 
 use std::net::SocketAddr;
 
@@ -23,24 +23,33 @@ pub async fn start() -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// How an answer's end is told.
+/// What an answer is, and how its end is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
+enum Kind {
+    /// A text with a length.
     Length,
+    /// A text in one chunk.
     Chunked,
+    /// JSON with a length.
+    Json,
 }
 
 async fn serve(mut stream: TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut input = Vec::with_capacity(16 * 1024);
-    let mut answer: Option<((usize, Framing), Vec<u8>)> = None;
+    let mut answer: Option<((usize, Kind), Vec<u8>)> = None;
     loop {
         let Some((head, size, body)) = crate::load::read_head(&mut stream, &mut input).await? else {
             return Ok(());
         };
         let line = input.get(..head.min(64)).unwrap_or_default();
-        let chunked = line.windows(9).any(|window| window == b"?chunked ");
-        let asked = (size, if chunked { Framing::Chunked } else { Framing::Length });
+        let says = |what: &[u8]| line.windows(what.len()).any(|window| window == what);
+        let kind = match (says(b"?chunked "), says(b"?json ")) {
+            (true, _) => Kind::Chunked,
+            (_, true) => Kind::Json,
+            _ => Kind::Length,
+        };
+        let asked = (size, kind);
         while input.len() < head + body {
             if stream.read_buf(&mut input).await? == 0 {
                 return Ok(());
@@ -56,13 +65,33 @@ async fn serve(mut stream: TcpStream) -> Result<()> {
     }
 }
 
-fn render((size, framing): (usize, Framing)) -> Vec<u8> {
-    let body = "x".repeat(size);
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
-    match framing {
-        Framing::Length => format!("{head}Content-Length: {size}\r\n\r\n{body}").into_bytes(),
-        Framing::Chunked => {
-            format!("{head}Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n{body}\r\n0\r\n\r\n").into_bytes()
+fn render((size, kind): (usize, Kind)) -> Vec<u8> {
+    let text = "x".repeat(size);
+    let head = |media: &str| format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n");
+    match kind {
+        Kind::Length => format!("{}Content-Length: {size}\r\n\r\n{text}", head("text/plain")),
+        Kind::Chunked => {
+            let head = head("text/plain");
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n{text}\r\n0\r\n\r\n")
+        }
+        Kind::Json => {
+            let body = json(size);
+            format!("{}Content-Length: {}\r\n\r\n{body}", head("application/json"), body.len())
         }
     }
+    .into_bytes()
+}
+
+/// A list as shops give it, of at least so many bytes.
+fn json(size: usize) -> String {
+    let mut items = Vec::new();
+    let mut length = 40;
+    while length < size {
+        let at = items.len();
+        let item =
+            format!("{{\"id\":{at},\"name\":\"Item {at}\",\"price\":\"19.90\",\"tags\":[\"new\",\"b\"]}}");
+        length += item.len() + 1;
+        items.push(item);
+    }
+    format!("{{\"items\":[{}],\"next\":null,\"total\":{}}}", items.join(","), items.len())
 }

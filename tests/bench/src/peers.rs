@@ -53,6 +53,17 @@ pub enum Edits {
     Number(u32),
 }
 
+/// Whether each request is copied to a second upstream, which is the same origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// None, and no slice stands before its move: the row is about a moved slice.
+    None,
+    /// None, but all is set up so that a word would switch them on.
+    Off,
+    /// Each: ours is compared too, nginx's `mirror` throws its answer away.
+    All,
+}
+
 /// What every proxy of a row is set up with.
 #[derive(Clone, Debug)]
 pub struct Setup<'s> {
@@ -70,6 +81,8 @@ pub struct Setup<'s> {
     pub routes: usize,
     /// Whether the configuration is to change.
     pub edits: Edits,
+    /// Whether requests are copied.
+    pub copies: Copies,
 }
 
 /// A running proxy.
@@ -81,6 +94,8 @@ pub struct Proxy {
     pub address: SocketAddr,
     /// The process, or the master of several.
     pub process: Process,
+    /// Where our admin listener is.
+    pub admin: SocketAddr,
     file: PathBuf,
 }
 
@@ -99,7 +114,7 @@ impl Proxy {
     pub async fn edit(&self, setup: &Setup<'_>, number: u32) -> Result<()> {
         let setup = Setup { edits: Edits::Number(number), ..setup.clone() };
         let next = self.file.with_extension("next");
-        std::fs::write(&next, text(self.kind, &setup, self.address))?;
+        std::fs::write(&next, text(self.kind, &setup, (self.address, self.admin)))?;
         std::fs::rename(&next, &self.file)?;
         match self.kind {
             Kind::Strangler => Ok(()),
@@ -127,11 +142,11 @@ pub async fn start(setup: &Setup<'_>) -> Result<Vec<Proxy>> {
 /// When it does not come up.
 pub async fn start_one(kind: Kind, setup: &Setup<'_>) -> Result<Option<Proxy>> {
     let Some(program) = kind.program(setup.strangler) else { return Ok(None) };
-    let address = free_address()?;
+    let (address, admin) = (free_address()?, free_address()?);
     let folder = setup.folder.join(format!("{}-{}", kind.name(), setup.row));
     std::fs::create_dir_all(&folder)?;
     let file = folder.join("proxy.conf");
-    std::fs::write(&file, text(kind, setup, address))?;
+    std::fs::write(&file, text(kind, setup, (address, admin)))?;
     let mut command = pinned(setup.core, program);
     match (kind, setup.edits) {
         (Kind::Strangler, _) => command.arg("run").arg("--config").arg(&file),
@@ -141,11 +156,12 @@ pub async fn start_one(kind: Kind, setup: &Setup<'_>) -> Result<Option<Proxy>> {
     };
     let process = Process::start(command, address, Duration::from_secs(10)).await;
     let process = process.with_context(|| kind.name().to_owned())?;
-    Ok(Some(Proxy { kind, address, process, file }))
+    Ok(Some(Proxy { kind, address, process, admin, file }))
 }
 
-fn text(kind: Kind, setup: &Setup<'_>, address: SocketAddr) -> String {
+fn text(kind: Kind, setup: &Setup<'_>, (address, admin): (SocketAddr, SocketAddr)) -> String {
     match kind {
+        Kind::Strangler if setup.copies != Copies::None => copying(setup, address, admin),
         Kind::Strangler => {
             let more = match setup.edits {
                 Edits::None => String::new(),
@@ -180,8 +196,30 @@ pub fn strangler(address: SocketAddr, origin: SocketAddr, routes: usize, server:
     text + &upstream
 }
 
+/// Our configuration: one slice that legacy answers, shadowed or not.
+fn copying(setup: &Setup<'_>, address: SocketAddr, admin: SocketAddr) -> String {
+    let origin = setup.origin;
+    let phase = if setup.copies == Copies::All { "shadow" } else { "legacy" };
+    format!(
+        "version = 1\nlegacy = \"monolith\"\n[server]\nlisten = \"{address}\"\nadmin = \"{admin}\"\n\
+         data_dir = \"memory\"\nworkers = 1\naccess_log = \"off\"\n\
+         [upstreams.monolith]\nendpoints = [\"http://{origin}\"]\nmax_in_flight = 100000\n\
+         [upstreams.bench]\nendpoints = [\"http://{origin}\"]\nmax_in_flight = 100000\n\
+         [slices.bench]\nupstream = \"bench\"\nphase = \"{phase}\"\nwriter = \"legacy\"\nsync = \"stateless\"\n\
+         routes = [\"/b/{{size}}\"]\n[slices.bench.shadow]\nsample = \"100%\"\nconcurrency = 1024\n"
+    )
+}
+
 fn nginx(setup: &Setup<'_>, address: SocketAddr) -> String {
     let origin = setup.origin;
+    let (mirror, mirrored) = match setup.copies {
+        Copies::All => (
+            "mirror /mirrored;",
+            "location = /mirrored { internal; proxy_pass http://origin$request_uri; proxy_http_version 1.1;\n\
+             proxy_set_header Connection \"\"; proxy_set_header Host $http_host; }",
+        ),
+        Copies::None | Copies::Off => ("", ""),
+    };
     let (master, edit) = match setup.edits {
         Edits::None => ("master_process off;", String::new()),
         Edits::Number(number) => ("user root;", format!("add_header x-edit {number};")),
@@ -193,7 +231,7 @@ fn nginx(setup: &Setup<'_>, address: SocketAddr) -> String {
          client_body_temp_path nginx-body; proxy_temp_path nginx-proxy;\n\
          fastcgi_temp_path nginx-f; uwsgi_temp_path nginx-u; scgi_temp_path nginx-s;\n\
          upstream origin {{ server {origin}; keepalive 128; keepalive_requests 100000000; }}\n\
-         server {{ listen {address} reuseport backlog=4096; {edit} location / {{ proxy_pass http://origin; proxy_http_version 1.1;\n\
+         server {{ listen {address} reuseport backlog=4096; {edit} {mirrored} location / {{ {mirror} proxy_pass http://origin; proxy_http_version 1.1;\n\
          proxy_set_header Connection \"\"; proxy_set_header Host $http_host; proxy_buffering off;\n\
          proxy_request_buffering off; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
          proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;\n\
