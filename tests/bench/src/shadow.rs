@@ -33,9 +33,9 @@ pub(crate) fn cases() -> Vec<Case> {
         name: "shadow-json",
         what: "GET, 300 bytes of JSON, 32 keep-alive connections",
         target: "/b/300?json",
-        ..small.clone()
+        ..Case::small()
     };
-    vec![small, json]
+    vec![Case { name: "shadow", ..Case::small() }, json]
 }
 
 /// One of the four.

@@ -3,9 +3,11 @@
 //! Owns what makes two requests alike: route, set of query names, cohort side, status class, request content
 //! type, and the structure of legacy's JSON body. No value has a part in it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::compare::{Reply, coding};
@@ -63,30 +65,152 @@ pub fn structure_of(reply: &Reply) -> Option<u64> {
 }
 
 /// The structural hash of a JSON body: names and types, whatever the order of members and the number of
-/// elements; what an array holds is the set of what its elements look like. `None`: it is not JSON.
+/// elements; what an array holds is the set of what its elements look like. Of members of one name the last counts.
+/// `None`: it is not JSON.
 fn structure(body: &[u8]) -> Option<u64> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
     // Nested too deep is not JSON for the parser, so that recursion is bounded by it.
-    serde_json::from_slice::<Value>(body).ok().map(|value| of_value(&value))
+    let hash = Structure(&mut Scratch::default()).deserialize(&mut reader).ok()?;
+    reader.end().ok().map(|()| hash)
 }
 
-fn of_value(value: &Value) -> u64 {
-    let (mark, parts): (u8, BTreeSet<(&str, u64)>) = match value {
-        Value::Null => (b'0', BTreeSet::new()),
-        Value::Bool(_) => (b'b', BTreeSet::new()),
-        Value::Number(_) => (b'n', BTreeSet::new()),
-        Value::String(_) => (b's', BTreeSet::new()),
-        Value::Array(elements) => (b'[', elements.iter().map(|element| ("", of_value(element))).collect()),
-        Value::Object(members) => {
-            (b'{', members.iter().map(|(name, value)| (general(name), of_value(value))).collect())
+/// Memory that all levels of one body share: each takes what it put there away again.
+#[derive(Default)]
+struct Scratch<'de> {
+    /// Members of the objects that are being read, with the hashes of their values.
+    members: Vec<(Cow<'de, str>, u64)>,
+    /// Hashes of the elements of the arrays that are being read.
+    elements: Vec<u64>,
+    text: Vec<u8>,
+}
+
+impl<'de> Scratch<'de> {
+    /// The hash of an array whose elements are the last from `first` on.
+    fn array(&mut self, first: usize) -> u64 {
+        let elements = self.elements.get_mut(first..).unwrap_or_default();
+        elements.sort_unstable();
+        self.text.clear();
+        self.text.push(b'[');
+        let mut before = None;
+        for hash in elements.iter().filter(|hash| before.replace(**hash) != Some(**hash)) {
+            self.text.push(0);
+            self.text.extend_from_slice(&hash.to_be_bytes());
         }
-    };
-    let mut text = vec![mark];
-    for (name, hash) in parts {
-        text.extend_from_slice(name.as_bytes());
-        text.push(0);
-        text.extend_from_slice(&hash.to_be_bytes());
+        self.elements.truncate(first);
+        xxh3_64(&self.text)
     }
-    xxh3_64(&text)
+
+    /// The hash of an object whose members are the last from `first` on.
+    fn object(&mut self, first: usize) -> u64 {
+        // In the order in which they came, so that the last of a name is found.
+        let mut members = self.members.split_off(first);
+        members.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let last =
+            |at: usize| members.get(at + 1).map(|(name, _)| name) != members.get(at).map(|(name, _)| name);
+        let mut named: Vec<(&str, u64)> = members
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| last(*at))
+            .map(|(_, (name, hash))| (general(name), *hash))
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        self.text.clear();
+        self.text.push(b'{');
+        for (name, hash) in named {
+            self.text.extend_from_slice(name.as_bytes());
+            self.text.push(0);
+            self.text.extend_from_slice(&hash.to_be_bytes());
+        }
+        xxh3_64(&self.text)
+    }
+}
+
+/// Reads one value to its structural hash.
+struct Structure<'s, 'de>(&'s mut Scratch<'de>);
+
+impl<'de> DeserializeSeed<'de> for Structure<'_, 'de> {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<u64, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Structure<'_, 'de> {
+    type Value = u64;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<u64, E> {
+        Ok(xxh3_64(b"0"))
+    }
+
+    fn visit_bool<E>(self, _value: bool) -> Result<u64, E> {
+        Ok(xxh3_64(b"b"))
+    }
+
+    fn visit_u64<E>(self, _value: u64) -> Result<u64, E> {
+        Ok(xxh3_64(b"n"))
+    }
+
+    fn visit_i64<E>(self, _value: i64) -> Result<u64, E> {
+        Ok(xxh3_64(b"n"))
+    }
+
+    fn visit_f64<E>(self, _value: f64) -> Result<u64, E> {
+        Ok(xxh3_64(b"n"))
+    }
+
+    fn visit_str<E>(self, _value: &str) -> Result<u64, E> {
+        Ok(xxh3_64(b"s"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<u64, A::Error> {
+        let first = self.0.elements.len();
+        while let Some(hash) = array.next_element_seed(Structure(self.0))? {
+            self.0.elements.push(hash);
+        }
+        Ok(self.0.array(first))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<u64, A::Error> {
+        let first = self.0.members.len();
+        while let Some(name) = object.next_key_seed(Name)? {
+            let hash = object.next_value_seed(Structure(self.0))?;
+            self.0.members.push((name, hash));
+        }
+        Ok(self.0.object(first))
+    }
+}
+
+/// Reads a member's name, where it stands if it has no escapes.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Cow<'de, str>, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
 }
 
 /// A member's name; of a map from ids no more than that it is one.
@@ -98,6 +222,8 @@ fn general(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -122,6 +248,93 @@ mod tests {
         let deep = "[".repeat(10_000);
         for other in ["", "<p>", "{", &*deep] {
             assert_eq!(structure(other.as_bytes()), None);
+        }
+    }
+
+    /// What a structure is, told without a thought of its cost.
+    fn of_value(value: &Value) -> u64 {
+        let (mark, parts): (u8, BTreeSet<(&str, u64)>) = match value {
+            Value::Null => (b'0', BTreeSet::new()),
+            Value::Bool(_) => (b'b', BTreeSet::new()),
+            Value::Number(_) => (b'n', BTreeSet::new()),
+            Value::String(_) => (b's', BTreeSet::new()),
+            Value::Array(elements) => {
+                (b'[', elements.iter().map(|element| ("", of_value(element))).collect())
+            }
+            Value::Object(members) => {
+                (b'{', members.iter().map(|(name, value)| (general(name), of_value(value))).collect())
+            }
+        };
+        let mut text = vec![mark];
+        for (name, hash) in parts {
+            text.extend_from_slice(name.as_bytes());
+            text.push(0);
+            text.extend_from_slice(&hash.to_be_bytes());
+        }
+        xxh3_64(&text)
+    }
+
+    fn check_meaning(body: &str) {
+        let meant = serde_json::from_str::<Value>(body).ok().map(|value| of_value(&value));
+        assert_eq!(structure(body.as_bytes()), meant, "{body}");
+    }
+
+    #[test]
+    fn a_structure_means_the_same_as_ever() {
+        for body in [
+            r#"{"a": 1, "a": "x"}"#,
+            r#"{"a": "x", "b": 0, "a": 1}"#,
+            r#"{"17": 1, "18": "x", "19": 2, "17": "y"}"#,
+            r#"{"\u0061": 1, "a": "x", "\n": [1, 2, [3, [4, "x"]], []]}"#,
+            r#"[{"a": [1, "b", 1]}, {"a": ["b", 1]}, {}, [], null, true, 1.5e3, -2]"#,
+            r#"{"a": {"b": {"c": [{"d": 1}, {"d": 2}, {"e": 1}]}}, "z": [[1], ["x"], [1]]}"#,
+            r#"{"": {"": ""}}"#,
+            "1e999",
+            "18446744073709551616",
+            "\"\\ud800\"",
+            "{} x",
+            "[1,]",
+            "  null  ",
+        ] {
+            check_meaning(body);
+        }
+    }
+
+    /// A text of pieces of JSON, which often is JSON.
+    fn any_json(random: &mut fastrand::Rng, depth: u32) -> String {
+        let name = |random: &mut fastrand::Rng| {
+            let names = ["a", "b", "\\u0061", "12", "0123456789abcdef", ""];
+            format!("\"{}\"", names[random.usize(..names.len())])
+        };
+        let many = random.usize(..5);
+        match random.u8(..if depth == 0 { 5 } else { 7 }) {
+            0 => "null".to_owned(),
+            1 => "true".to_owned(),
+            2 => random.i64(..).to_string(),
+            3 => random.f64().to_string(),
+            4 => name(random),
+            5 => {
+                let elements: Vec<String> = (0..many).map(|_| any_json(random, depth - 1)).collect();
+                format!("[{}]", elements.join(","))
+            }
+            _ => {
+                let members: Vec<String> =
+                    (0..many).map(|_| format!("{}:{}", name(random), any_json(random, depth - 1))).collect();
+                format!("{{{}}}", members.join(","))
+            }
+        }
+    }
+
+    #[test]
+    fn any_body_has_the_structure_that_is_meant() {
+        let mut random = fastrand::Rng::with_seed(11);
+        for _ in 0..5_000 {
+            let body = any_json(&mut random, 4);
+            check_meaning(&body);
+            let cut = random.usize(..=body.len());
+            if body.is_char_boundary(cut) {
+                check_meaning(&body[..cut]);
+            }
         }
     }
 

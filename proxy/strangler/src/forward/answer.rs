@@ -34,13 +34,7 @@ impl Format {
         if let Some(line) = accept.and_then(|line| std::str::from_utf8(line).ok()) {
             for range in line.split(',') {
                 let mut parts = range.split(';').map(str::trim);
-                let format = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-                    "text/html" | "application/xhtml+xml" => Format::Html,
-                    "application/json" | "application/problem+json" => Format::Json,
-                    other if other.starts_with("application/") && other.ends_with("+json") => Format::Json,
-                    "text/plain" => Format::Text,
-                    _ => continue,
-                };
+                let Some(format) = Format::of_type(parts.next().unwrap_or_default()) else { continue };
                 let weight = parts
                     .find_map(|parameter| parameter.strip_prefix("q="))
                     .and_then(|q| q.parse::<f32>().ok())
@@ -51,6 +45,22 @@ impl Format {
             }
         }
         best.0
+    }
+
+    /// Looked at for every request: it makes no text.
+    fn of_type(media: &str) -> Option<Format> {
+        let is = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(media));
+        let part = |range| media.get(range).unwrap_or_default();
+        if is(&["text/html", "application/xhtml+xml"]) {
+            Some(Format::Html)
+        } else if is(&["application/json", "application/problem+json"])
+            || (part(0..12).eq_ignore_ascii_case("application/")
+                && part(media.len().saturating_sub(5)..media.len()).eq_ignore_ascii_case("+json"))
+        {
+            Some(Format::Json)
+        } else {
+            is(&["text/plain"]).then_some(Format::Text)
+        }
     }
 }
 

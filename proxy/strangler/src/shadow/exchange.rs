@@ -25,7 +25,8 @@ use super::worker::{Pending, Worker};
 /// A captured exchange while it is worked on.
 pub(super) struct Exchange<'w> {
     pub(super) worker: &'w Worker,
-    pub(super) captured: Captured,
+    /// Boxed, so that what waits for a reply does not carry it about.
+    pub(super) captured: Box<Captured>,
     /// The request's body, in one piece.
     body: Bytes,
     place: Place,
@@ -50,7 +51,7 @@ struct Found {
 }
 
 impl<'w> Exchange<'w> {
-    pub(super) fn new(worker: &'w Worker, mut captured: Captured, place: Place) -> Exchange<'w> {
+    pub(super) fn new(worker: &'w Worker, mut captured: Box<Captured>, place: Place) -> Exchange<'w> {
         let body = std::mem::take(&mut captured.body).into_bytes();
         Exchange { worker, captured, body, place }
     }
@@ -191,9 +192,15 @@ impl<'w> Exchange<'w> {
     fn compare(&self, legacy: &Reply, extracted: &Reply) -> Compared {
         let snapshot = self.snapshot();
         let copying = &self.captured.copying;
-        let public = public_origins(snapshot, &self.captured.lines);
+        // Only references are compared without them, and most replies have none.
+        let refers = |reply: &Reply| reply.headers.iter().any(|(name, _)| is_reference(name));
+        let wanted = refers(legacy) && refers(extracted);
+        let public = if wanted { public_origins(snapshot, &self.captured.lines) } else { Vec::new() };
         let rewrite = copying.policy(snapshot).rewrite.as_ref();
         let origins = |side| {
+            if !wanted {
+                return Vec::new();
+            }
             let rewritten =
                 rewrite.filter(|_| side == Owner::Extracted).and_then(|rule| rule.host.as_deref());
             let mut own = snapshot.upstream(copying.upstream(snapshot, side)).origins(rewritten);
@@ -206,7 +213,7 @@ impl<'w> Exchange<'w> {
             route: &snapshot.route(copying.route).id,
             method: &self.captured.method,
             target: &self.captured.target,
-            today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
+            today: jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date(),
             legacy: Side { origins: &of_legacy },
             extracted: Side { origins: &of_extracted },
         };
@@ -255,7 +262,7 @@ impl<'w> Exchange<'w> {
             Err(paused) => Err(paused),
         };
         if let Ok(received) = &asked {
-            self.worker.record(self, side, upstream, received, outgoing.head.host());
+            self.worker.record(self, side, upstream, received, (outgoing.head.host(), &id));
         }
         if purpose == Purpose::DryRun {
             let heard = heard(&asked);
@@ -278,6 +285,11 @@ impl<'w> Exchange<'w> {
         }
         reply
     }
+}
+
+/// Whether a header's value is a reference that its side may have made with an origin of its own.
+fn is_reference(name: &str) -> bool {
+    name.eq_ignore_ascii_case("location") || name.eq_ignore_ascii_case("content-location")
 }
 
 /// Whether a copied write was rolled back.

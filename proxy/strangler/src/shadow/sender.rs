@@ -106,6 +106,8 @@ pub(super) struct Sender {
     scratch: RefCell<Box<[u8]>>,
     /// Memory for bytes that wait.
     buffers: Rc<Buffers>,
+    /// Heads of replies that were read, whose memory is used again.
+    heads: RefCell<Vec<ResponseHead>>,
 }
 
 struct Idle {
@@ -135,6 +137,16 @@ impl Sender {
             recorder,
             scratch: RefCell::new(vec![0; READ_BYTES].into()),
             buffers: Rc::default(),
+            heads: RefCell::default(),
+        }
+    }
+
+    /// Keeps the memory of a head that was read.
+    fn recycle(&self, mut head: ResponseHead) {
+        let mut heads = self.heads.borrow_mut();
+        if heads.len() < IDLE_MAX {
+            head.fields.clear();
+            heads.push(head);
         }
     }
 
@@ -210,6 +222,7 @@ impl Sender {
             self.keep(upstream, endpoint, connection, &head);
         }
         let reply = Reply { end, status: head.status, headers, body: body.into_bytes() };
+        self.recycle(head);
         Ok(received(reply, responded, reserved))
     }
 
@@ -243,7 +256,7 @@ impl Sender {
         deadline: Instant,
     ) -> Result<ResponseHead, Asked> {
         outgoing.write(endpoint, connection.wire.outbox()).ok_or(Asked::NotSent)?;
-        let mut head = ResponseHead::default();
+        let mut head = self.heads.borrow_mut().pop().unwrap_or_default();
         let mut informational = 0;
         let waiting = poll_fn(|cx| {
             let mut scratch = self.scratch.borrow_mut();

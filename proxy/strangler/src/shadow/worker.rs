@@ -124,7 +124,7 @@ impl Worker {
             Ok(place) => {
                 let worker = Rc::clone(self);
                 tasks.spawn_local(async move {
-                    Exchange::new(&worker, *captured, place).run(pending).await;
+                    Exchange::new(&worker, captured, place).run(pending).await;
                 });
             }
         }
@@ -175,7 +175,7 @@ impl Worker {
         side: Owner,
         upstream: &Upstream,
         received: &Received,
-        host: Option<&str>,
+        (host, id): (Option<&str>, &str),
     ) {
         let captured = &exchange.captured;
         let (running, copying) = (&captured.running, &captured.copying);
@@ -227,7 +227,7 @@ impl Worker {
             bytes_out: received.reply.body.len() as u64,
             duration_ms: received.took.as_secs_f64() * 1000.0,
             upstream_ms: received.responded.map(|responded| responded.as_secs_f64() * 1000.0),
-            shadow_id: Some(&captured.id.to_string()),
+            shadow_id: Some(id),
             error,
             ..AccessRecord::default()
         });

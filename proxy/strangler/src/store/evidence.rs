@@ -63,8 +63,14 @@ pub struct Held {
 type Question = Box<dyn FnOnce(&mut Held) + Send>;
 
 enum Message {
-    Observation(Box<Observation>, usize),
-    NotCompared { slice: Arc<str>, route: Arc<str>, reason: NotCompared, count: u64 },
+    /// Observations, and the bytes that they may hold on to.
+    Observations(Vec<Observation>, usize),
+    NotCompared {
+        slice: Arc<str>,
+        route: Arc<str>,
+        reason: NotCompared,
+        count: u64,
+    },
     Follow(Followed),
     Question(Question),
     Release(SyncSender<()>),
@@ -188,16 +194,34 @@ impl Evidence {
 
     /// Hands over one observation; never waits. Dropped and counted where too many wait.
     pub fn observe(&self, observation: Observation) {
-        let bytes = weight(&observation);
-        let fits = self.shared.waiting.load(Ordering::Relaxed) < WAITING_MAX
-            && self.shared.waiting_bytes.load(Ordering::Relaxed).saturating_add(bytes) <= WAITING_BYTES_MAX;
-        if !fits {
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        self.observe_all(vec![observation]);
+    }
+
+    /// Hands over observations together, which wakes the evidence's thread once; never waits. Those that find no
+    /// room are dropped and counted.
+    pub fn observe_all(&self, mut observations: Vec<Observation>) {
+        let mut all = 0;
+        let mut waiting = self.shared.waiting.load(Ordering::Relaxed);
+        let mut waiting_bytes = self.shared.waiting_bytes.load(Ordering::Relaxed);
+        observations.retain(|observation| {
+            let bytes = weight(observation);
+            let fits = waiting < WAITING_MAX && waiting_bytes.saturating_add(bytes) <= WAITING_BYTES_MAX;
+            if fits {
+                waiting += 1;
+                waiting_bytes += bytes;
+                all += bytes;
+            } else {
+                self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            fits
+        });
+        if observations.is_empty() {
             return;
         }
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        self.shared.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.offer(Message::Observation(Box::new(observation), bytes), 1);
+        self.shared.waiting.fetch_add(observations.len(), Ordering::Relaxed);
+        self.shared.waiting_bytes.fetch_add(all, Ordering::Relaxed);
+        let stands_for = u64::try_from(observations.len()).unwrap_or(u64::MAX);
+        self.offer(Message::Observations(observations, all), stands_for);
     }
 
     /// Hands over that so many requests of a route ended without being compared; never waits.

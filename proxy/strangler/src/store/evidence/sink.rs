@@ -124,8 +124,9 @@ impl Sink for Redacting {
     }
 
     fn flush(&mut self) {
-        for observation in self.gathered.drain(..) {
-            self.evidence.observe(observation);
+        if !self.gathered.is_empty() {
+            let gathered = std::mem::replace(&mut self.gathered, Vec::with_capacity(GATHERED_MAX));
+            self.evidence.observe_all(gathered);
         }
     }
 }
@@ -183,7 +184,7 @@ fn observation(
     chosen: &[Signature],
 ) -> Observation {
     let (original, replies) = (&finished.original, finished.replies);
-    let today = original.at.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let today = jiff::tz::Offset::UTC.to_datetime(original.at).date();
     let rules = &route.policy.compare;
     let examples = route.policy.shadow.as_ref().map_or(Examples::Structure, |shadow| shadow.examples);
     let request_id = request_id(original);

@@ -129,11 +129,13 @@ impl Thread {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Observation(mut observation, bytes) => {
-                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            Message::Observations(observations, bytes) => {
+                self.shared.waiting.fetch_sub(observations.len(), Ordering::Relaxed);
                 self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-                self.cleanse(&mut observation);
-                self.held.ledger.observe(&observation);
+                for mut observation in observations {
+                    self.cleanse(&mut observation);
+                    self.held.ledger.observe(&observation);
+                }
                 self.touch();
             }
             Message::NotCompared { slice, route, reason, count } => {
