@@ -27,8 +27,6 @@ const PERIOD: Duration = Duration::from_millis(4);
 
 /// What is asked for.
 pub(crate) fn cases() -> Vec<Case> {
-    let small =
-        Case { name: "shadow", what: "GET, 64-byte answer, 32 keep-alive connections", ..Case::small() };
     let json = Case {
         name: "shadow-json",
         what: "GET, 300 bytes of JSON, 32 keep-alive connections",
