@@ -1,6 +1,7 @@
-//! `/payments`
+//! `/payments`, and `/pay`: the form of the shop's payment page
 
-use axum::extract::State;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -18,6 +19,7 @@ use crate::{INTERNAL_ORIGIN, INTERNAL_REDIRECT};
 
 pub(crate) fn routes(context: Context) -> Router {
     Router::new()
+        .route("/pay", post(pay))
         .route("/payments", post(create))
         .route("/payments/{id}", get(show))
         .route("/payments/{id}/receipt", get(receipt))
@@ -95,6 +97,32 @@ async fn create(
         })
         .await?;
     Ok(created.respond(""))
+}
+
+/// The form of the payment page, which the shop renders.
+#[derive(Debug, Deserialize)]
+struct PaymentForm {
+    order: i64,
+    amount: Option<f64>,
+    method: String,
+    card_number: Option<String>,
+}
+
+/// Captures a payment and shows the customer the receipt.
+async fn pay(
+    State(context): State<Context>,
+    keeping: Keeping,
+    form: Result<Form<PaymentForm>, FormRejection>,
+) -> Result<Response, Failure> {
+    let Form(form) = form.map_err(|_| Failure::invalid("something is missing in this form"))?;
+    let amount_cents = form.amount.map(cents).transpose()?;
+    let means = Means { method: form.method, card_number: form.card_number };
+    let payment = context
+        .database
+        .transact(keeping, move |transaction| store::capture(transaction, form.order, amount_cents, &means))
+        .await?;
+    let receipt = format!("/payments/{}/receipt.txt", payment.id);
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, receipt)]).into_response())
 }
 
 /// Euro from a request as whole cents; 400 for what is no amount.

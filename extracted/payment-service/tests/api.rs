@@ -127,3 +127,26 @@ async fn copies_under_keys_of_their_own_are_kept_beside_the_clients() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_payment_pages_form_is_paid_and_leads_to_the_receipt() {
+    with_service(vec![], async |address| {
+        let mut client = Client::new(address);
+        let form = [
+            ("csrf", "x"),
+            ("order", "77"),
+            ("amount", "12.50"),
+            ("method", "card"),
+            ("card_number", "4242 4242 4242 4242"),
+        ];
+        let paid = client.send(Method::POST, "/pay", &[], Payload::Form(&form)).await.unwrap();
+        assert_eq!(paid.status, 303);
+        let receipt = client.get(paid.header("location")).await.unwrap().text();
+        assert!(receipt.contains("Order 77") && receipt.contains("Amount 12.50 EUR"), "{receipt}");
+        let again = client.send(Method::POST, "/pay", &[], Payload::Form(&form)).await.unwrap();
+        assert_eq!(again.json()["error"]["code"], "already_paid");
+        let incomplete = client.send(Method::POST, "/pay", &[], Payload::Form(&form[..2])).await.unwrap();
+        assert_eq!(incomplete.status, 400);
+    })
+    .await;
+}

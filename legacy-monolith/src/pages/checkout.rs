@@ -105,6 +105,7 @@ fn payment_page(visitor: &Visitor, order: &Order, problem: Option<&str>) -> Mark
             form.stack method="post" action="/pay" {
                 (layout::csrf(visitor))
                 input type="hidden" name="order" value=(order.id);
+                input type="hidden" name="amount" value=(format!("{:.2}", order.total));
                 fieldset {
                     legend { "How" }
                     label.choice { input type="radio" name="method" value="card" checked; " Card" }

@@ -15,6 +15,7 @@ mod support;
 
 mod admin;
 mod agreement;
+mod canary;
 mod chaos;
 mod commands;
 mod cutover;

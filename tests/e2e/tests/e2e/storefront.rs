@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 use browser::Browser;
 use stack::secrets::code_of_mail;
-use stack::{Executable, Role, Stack, StackOptions};
+use stack::stack::CONFIGURATION;
+use stack::{Config, Executable, Role, Stack, StackOptions};
+
+use crate::support::client;
 
 /// The customer that the login page suggests.
 const EMAIL: &str = legacy_monolith::seed::DEMO_EMAIL;
@@ -141,4 +144,76 @@ async fn a_customer_who_forgot_the_password_chooses_another() {
         browser.close().await;
     })
     .await;
+}
+
+/// The demonstration's configuration with payments moved, reads and writes.
+fn payments_moved() -> String {
+    let (before, slice) = CONFIGURATION.split_once("[slices.payments]").unwrap();
+    let moved = slice.replacen("phase    = \"legacy\"", "phase    = \"extracted\"", 1);
+    let moved = moved.replacen("writer   = \"legacy\"", "writer   = \"extracted\"", 1);
+    assert_eq!(moved.matches("\"extracted\"").count(), slice.matches("\"extracted\"").count() + 2);
+    format!("{before}[slices.payments]{moved}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(
+    not(have_chromium),
+    ignore = "needs chromium and chromedriver: apt-get install chromium chromium-driver"
+)]
+async fn without_the_payment_service_everything_but_paying_goes_on() {
+    let mut options = StackOptions::new(Executable::new(env!("CARGO_BIN_EXE_e2e-node")));
+    options.config = Config::Own(payments_moved());
+    let mut stack = Stack::start(options).unwrap();
+    let address = stack.address(Role::Strangler).unwrap();
+    let shop = format!("http://{address}");
+    let browser = Browser::start().await;
+    stack.kill(Role::PaymentService).unwrap();
+
+    browser.open(&format!("{shop}/login")).await;
+    browser.fill("#email", EMAIL).await;
+    browser.fill("#password", PASSWORD).await;
+    browser.click("#login").await;
+    assert_eq!(browser.text("h1").await, "Hello, Ada Lovelace");
+    browser.open(&format!("{shop}/shop/products/3")).await;
+    browser.click("#add-to-cart").await;
+    browser.click("#checkout").await;
+    browser.click("#place-order").await;
+    browser.fill("#card", "4242 4242 4242 4242").await;
+    browser.click("#pay").await;
+    assert_eq!(browser.text("h1").await, "Payment temporarily unavailable");
+    assert!(browser.text("p").await.contains("try again in 30 seconds"));
+    browser.picture("h-payment-unavailable").await;
+
+    for path in ["/", "/shop", "/shop/products/1", "/cart"] {
+        browser.open(&format!("{shop}{path}")).await;
+        assert!(!browser.text("h1").await.contains("unavailable"), "{path}");
+        // The shop's own page, not one of the proxy's.
+        browser.text("footer.site").await;
+    }
+    browser.open(&format!("{shop}/account")).await;
+    assert_eq!(browser.text("h1").await, "Hello, Ada Lovelace");
+
+    for (method, path) in [("GET", "/payments/1"), ("POST", "/payments")] {
+        let answer = client::send(address, method, path, &[("accept", "application/json")]);
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("30")), "{method}");
+        assert_eq!(answer.json()["message"], "Payment temporarily unavailable", "{method}");
+    }
+    for path in ["/products", "/products/1", "/orders/1"] {
+        let answer = client::send(address, "GET", path, &[("accept", "application/json")]);
+        assert!(answer.status < 500, "{path}: {}", answer.status);
+    }
+
+    // The service is back: the order is paid.
+    stack.restart(Role::PaymentService).unwrap();
+    browser.open(&format!("{shop}/pay?order=6")).await;
+    browser.fill("#card", "4242 4242 4242 4242").await;
+    crate::support::wait_for("the breaker to close", || {
+        let answer = client::send(address, "GET", "/payments/1", &[]);
+        (answer.status == 200).then_some(())
+    });
+    browser.submit("#pay").await;
+    let receipt = browser.text("body").await;
+    assert!(receipt.contains("Order 6") && receipt.contains("captured"), "{receipt}");
+    browser.close().await;
+    stack.stop_all().unwrap();
 }

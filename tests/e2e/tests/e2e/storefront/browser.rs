@@ -89,6 +89,14 @@ impl Browser {
         self.client.wait().at_most(PATIENCE).for_element(fresh).await.unwrap();
     }
 
+    /// Clicks, and waits until a page of any kind is there that the click leads to.
+    pub(super) async fn submit(&self, selector: &str) {
+        self.client.execute("document.documentElement.dataset.old = '1'", vec![]).await.unwrap();
+        self.element(selector).await.click().await.unwrap();
+        let fresh = Locator::Css("html:not([data-old]) body");
+        self.client.wait().at_most(PATIENCE).for_element(fresh).await.unwrap();
+    }
+
     pub(super) async fn fill(&self, selector: &str, text: &str) {
         let field = self.element(selector).await;
         field.clear().await.unwrap();
