@@ -229,9 +229,11 @@ fn lowers(old: &FileModel, new: &FileModel, slice: usize) -> bool {
     let (Some(before), Some(after)) = (old.slice(slice), new.slice(slice)) else { return true };
     let lower = |kind: Kind| {
         let (from, to) = (before.stated(kind), after.stated(kind));
-        to < from || (to == Phase::Canary && from == Phase::Canary && after.share < before.share)
+        to < from
     };
-    lower(Kind::Read)
+    // A share matters below its phase, too: a retreat may hold the slice in canary.
+    after.share < before.share
+        || lower(Kind::Read)
         || lower(Kind::Report)
         || before.cohort != after.cohort
         || before.listed != after.listed

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use strangler_core::retreat::{Refused, Stale};
 use strangler_core::snapshot::HealthCheck;
-use strangler_core::words::{Owner, Phase};
+use strangler_core::words::{Owner, Phase, Writer};
 
 use crate::file::{ENDPOINTS, LAG_MAX_MS, LEGACY, SLICES};
 use crate::judge::{Judge, Role, Violation};
@@ -409,15 +409,11 @@ fn answers_checks(server: &Server, settings: &HealthCheck) -> Result<(), &'stati
     }
 }
 
-/// The side whose data is known or feared to be too far behind.
+/// Legacy, where the file bounds how late the writer's data may be there, and it is later or nobody knows.
 fn lagging(file: &crate::file::FileModel, slice: usize, behind: Option<u64>) -> Option<Owner> {
-    let slice = file.slice(slice).filter(|slice| slice.lag)?;
+    file.slice(slice).filter(|slice| slice.lag && slice.writer != Writer::Legacy)?;
     let late = behind.is_none_or(|behind| behind > LAG_MAX_MS);
-    let side = match slice.writing_side()? {
-        Owner::Legacy => Owner::Extracted,
-        Owner::Extracted => Owner::Legacy,
-    };
-    late.then_some(side)
+    late.then_some(Owner::Legacy)
 }
 
 pub(crate) fn service_of(upstream: &str) -> usize {
