@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use crate::reload::Site;
 use crate::support::client::get;
-use crate::support::proxy::{House, Proxy, command, printed};
+use crate::support::proxy::{House, Proxy, SERVER, command, printed};
+use crate::support::shop::Shop;
+use crate::support::wait_for;
 
 /// A commented file whose slice stands in a phase.
 fn commented(site: &Site, phase: &str, more: &str) -> String {
@@ -167,4 +169,41 @@ fn whoever_asks_wrongly_or_nobody_gets_a_code_of_its_own() {
     );
     check(&nobody, 3, &["no proxy answers"]);
     assert_eq!(proxy.generation(), 1);
+}
+
+#[test]
+fn evidence_that_is_enough_lets_a_slice_pass_and_is_kept_in_the_history() {
+    let shop = Shop::start();
+    let house = House::new(&format!(
+        "version = 1\nlegacy = \"{}\"\n{SERVER}\n[slices.products]\nupstream = \"{}\"\nphase = \"shadow\"\n\
+         sync = \"shared\"\ncohort_by = \"header:x-client\"\ngate = {{ mismatch_below = \"50%\", min_per_route = 5, \
+         min_age = \"0s\" }}\ncompare.ignore = [\"header:x-origin\"]\nroutes = [\"GET /cart/{{id}}\"]\n",
+        shop.legacy.url(),
+        shop.extracted.url()
+    ));
+    let proxy = house.serve();
+    let held = promote(&house, &proxy, &[]);
+    check(&held, 4, &["products stays at shadow"]);
+    for number in 0..20 {
+        assert_eq!(get(proxy.public, &format!("/cart/{number}")).status, 200);
+    }
+    wait_for("the comparisons", || {
+        let compared = proxy.status()["slices"][0]["evidence"]["accounts"]["compared"].as_u64();
+        (compared == Some(20)).then_some(())
+    });
+    let passed = promote(&house, &proxy, &[]);
+    check(&passed, 0, &["+canary = \"1%\"", "products: shadow → canary 1%. Generation 2 serves."]);
+    let history = proxy.admin_get("/api/history").json()["history"].to_string();
+    assert!(history.contains("coverage: 1 of 1 routes"), "{history}");
+}
+
+#[test]
+fn reads_that_the_data_does_not_reach_are_refused_whatever_the_evidence() {
+    let site = Site::new();
+    let text = commented(&site, "legacy", "gate = false\n").replace("sync = \"stateless\"\n", "");
+    let house = House::new(&text);
+    let proxy = house.serve();
+    let refused = promote(&house, &proxy, &["--to", "extracted", "--reason", "hurry"]);
+    check(&refused, 1, &["error[unreached-reads]", "would be invalid with this change"]);
+    assert_eq!((house.read(), proxy.generation()), (text, 1));
 }
