@@ -1,15 +1,15 @@
-//! Buckets of a latency histogram that is fine enough for a percentile: 16 for each doubling, so that a bucket is
-//! at most a sixteenth of its latency wide.
+//! Buckets of a latency histogram that is fine enough for a percentile: 32 for each doubling, so that a bucket is
+//! at most a thirty-second of its latency wide.
 
 use std::time::Duration;
 
 /// Buckets: from a microsecond to two minutes; what is above goes to the last.
-pub const BUCKETS: usize = 24 * PER_DOUBLING;
+pub const BUCKETS: usize = 23 * PER_DOUBLING;
 
-const PER_DOUBLING: usize = 16;
+const PER_DOUBLING: usize = 32;
 
 /// ln2 of [`PER_DOUBLING`].
-const BITS: u32 = 4;
+const BITS: u32 = 5;
 
 /// The bucket of a latency.
 pub fn bucket(latency: Duration) -> usize {
@@ -29,7 +29,7 @@ pub fn least_micros(bucket: usize) -> u64 {
     let within = u64::try_from(bucket % PER_DOUBLING).unwrap_or_default();
     match (bucket / PER_DOUBLING).checked_sub(1) {
         None => within,
-        Some(shift) => (within + 16) << shift.min(59),
+        Some(shift) => (within + (1 << BITS)) << shift.min(58),
     }
 }
 
@@ -47,9 +47,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_at_most_a_sixteenth_wide() {
+    fn a_bucket_is_at_most_a_thirty_second_wide() {
         for at in PER_DOUBLING..BUCKETS {
-            assert!((least_micros(at + 1) - least_micros(at)) * 16 <= least_micros(at), "{at}");
+            assert!((least_micros(at + 1) - least_micros(at)) * 32 <= least_micros(at), "{at}");
         }
     }
 

@@ -138,7 +138,7 @@ pub(crate) fn reads(pattern: &Pattern, effect: Option<Effect>) -> bool {
 }
 
 /// `canary`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Canary {
     /// Share of clients.
     pub share: Share,
@@ -151,7 +151,7 @@ pub struct Canary {
 }
 
 /// One `SOURCE=VALUE` of `always` and `never`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyMatch {
     /// Where the value is taken from.
     pub source: KeySource,
