@@ -65,7 +65,7 @@ pub fn lower(rate: Rate, threshold: Threshold) -> f64 {
 
 /// Whether `extracted` fails by more than `limit` more often than `legacy`, for certain.
 pub fn is_difference_above(extracted: Rate, legacy: Rate, limit: f64, threshold: Threshold) -> bool {
-    least_sum(extracted, legacy, limit) >= threshold.two
+    least_sum(extracted, legacy, limit, threshold.two) >= threshold.two
 }
 
 /// The most by which `extracted` fails more often, for certain; −1 at least.
@@ -121,11 +121,19 @@ fn shortfall(seen: Rate, rate: f64) -> f64 {
     if seen.seen() >= rate { 0.0 } else { real(seen.all) * relative_entropy(seen.seen(), rate) }
 }
 
-/// The least of what both sides exceed their rates by, over all pairs of rates that are `limit` apart or less.
-fn least_sum(extracted: Rate, legacy: Rate, limit: f64) -> f64 {
+/// The least of what both sides exceed their rates by, over all pairs of rates that are `limit` apart or less; or
+/// anything below `enough` where that is certain not to be reached.
+fn least_sum(extracted: Rate, legacy: Rate, limit: f64, enough: f64) -> f64 {
     let (mut low, mut high) = (legacy.seen().max(-limit), (extracted.seen() - limit).min(1.0));
     if low >= high {
         return 0.0;
+    }
+    let sum = |rate: f64| shortfall(legacy, rate) + excess(extracted, rate + limit);
+    // No pair is less than the least: one that is near it usually settles the matter.
+    let weight = real(extracted.all) / real((extracted.all + legacy.all).max(1));
+    let near = sum(low + (high - low) * weight);
+    if near < enough {
+        return near;
     }
     // The sum is convex between: legacy's term grows, the other falls, and the least is where their slopes meet.
     let slope = |seen: Rate, rate: f64| {
@@ -140,8 +148,6 @@ fn least_sum(extracted: Rate, legacy: Rate, limit: f64) -> f64 {
             high = middle;
         }
     }
-    // Any pair is no less than the least: the better of both ends of what is left.
-    let sum = |rate: f64| shortfall(legacy, rate) + excess(extracted, rate + limit);
     sum(low).min(sum(high))
 }
 
