@@ -9,6 +9,7 @@ pub mod evidence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod guard;
+pub mod guardrail;
 mod lints;
 pub(crate) mod plan;
 mod promotion;
@@ -31,6 +32,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::guard::Board;
 use crate::live::Live;
 use crate::live::reload::{ConfigurationState, Reloader};
 use crate::store::{Evidence, Store};
@@ -105,6 +107,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// What comparisons have shown.
     pub evidence: Evidence,
+    /// What guardrails have seen.
+    pub guardrails: Arc<Board>,
     /// Whether the process serves.
     pub readiness: Arc<Readiness>,
     /// Public addresses as bound.

@@ -7,6 +7,7 @@
 //! | [`upstream`] | endpoints, per-thread connection pools, balancing |
 //! | `http1` | HTTP/1.1 as bytes, for both sides |
 //! | [`shadow`] | copies of requests: capture, budget, sending, comparing |
+//! | [`guard`] | guardrails: what is judged once a second, and retreats by itself |
 //! | [`live`] | the one snapshot everybody reads; watch and reload |
 //! | [`telemetry`] | metrics and the access log |
 //! | [`corpus`] | redacted exchanges in one file: writing and reading it |
@@ -26,6 +27,7 @@ pub mod forward;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guard;
 mod http1;
 pub mod live;
 pub mod plan;

@@ -26,19 +26,16 @@ enum Values {
     All,
     /// All but this text: what happens anyway.
     AllBut(&'static str),
-    /// All but `false`: what happens anyway.
-    AllButFalse,
 }
 
 /// One key that is not built, and what is not done because of it.
 struct Unbuilt(Scope, &'static str, Values, &'static str);
 
 /// What this version does not build.
-const UNBUILT: [Unbuilt; 4] = [
+const UNBUILT: [Unbuilt; 3] = [
     Unbuilt(Scope::Server, "tls", Values::All, "the public listener speaks plain HTTP"),
     Unbuilt(Scope::Upstream, "tls", Values::All, "upstreams are spoken to in plain HTTP"),
     Unbuilt(Scope::Upstream, "protocol", Values::AllBut("http1"), "upstreams are spoken to in HTTP/1.1"),
-    Unbuilt(Scope::Policy, "guardrails", Values::AllButFalse, "nothing retreats by itself"),
 ];
 
 /// Every key of a configuration that is not built.
@@ -89,7 +86,6 @@ fn look(found: &mut Vec<Problem>, scopes: &[Scope], place: &str, table: &Table<'
         let whole_key = match values {
             Values::All => true,
             Values::AllBut(word) => text != Some(word),
-            Values::AllButFalse => !matches!(entry.value.kind, Kind::Bool(false)),
         };
         if whole_key {
             let value =
@@ -167,7 +163,7 @@ breaker = { open = "2s" }
 health = {}
 [defaults]
 fallback = "never"
-guardrails = false
+guardrails = { window = "1m" }
 gate = false
 read_your_writes = "0s"
 timeouts = { response = "1s" }
@@ -252,7 +248,6 @@ compare = { mode = "shape" }
 match = "/c"
 slice = "a"
 cohort = "x"
-guardrails = { window = "1m" }
 gate = { min_age = "2d" }
 cohort_cookie = { name = "x" }
 "#;
@@ -265,7 +260,6 @@ cohort_cookie = { name = "x" }
                 "`protocol = \"auto\"` in [upstreams.u]",
                 "`tls` in [upstreams.u]",
                 "the endpoint `https://127.0.0.1:1/lag`",
-                "`guardrails` in a route",
             ]
         );
     }

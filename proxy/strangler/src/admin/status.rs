@@ -1,6 +1,7 @@
 //! The state of the proxy as one document: what `/api/status` sends and `strangler status` shows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strangler_core::lints::Lint;
@@ -9,8 +10,10 @@ use strangler_core::words::{Phase, SliceId, Writer};
 
 use super::Admin;
 use super::evidence::EvidenceLine;
+use super::guardrail::GuardrailReport;
 use super::recent::{self, Counts, Tally};
 use super::upstreams::{self, UpstreamReport};
+use crate::guard::Shown;
 use crate::live::Running;
 use crate::live::compile;
 use crate::live::report::ConfigurationReport;
@@ -114,6 +117,9 @@ pub struct SliceReport {
     /// What holds it below its file's phase, until somebody resumes it.
     #[serde(default)]
     pub retreat: Option<LatchReport>,
+    /// Its guardrails, where the extracted side answers and they are armed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guardrails: Vec<GuardrailReport>,
     /// What comparisons have shown, where they are expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceLine>,
@@ -181,7 +187,7 @@ pub(super) fn status(admin: &Admin, lines: Lines) -> StatusReport {
     let state = parts.readiness.as_str().to_owned();
     let recent = admin.recent.since_oldest(&total);
     StatusReport {
-        sentence: sentence(&state, &running, &configuration, &recent),
+        sentence: blocked(admin).unwrap_or_else(|| sentence(&state, &running, &configuration, &recent)),
         state,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
@@ -193,7 +199,7 @@ pub(super) fn status(admin: &Admin, lines: Lines) -> StatusReport {
             traffic: traffic(&total, ""),
             recent: traffic(&recent, ""),
         },
-        slices: slice_reports(&running, (&total, &recent), lines),
+        slices: slice_reports(admin, &running, (&total, &recent), lines),
         retreats_unreadable: running.latches.everywhere().map(|all| LatchReport::from(&all.latch)),
         lints: super::lints::lints(admin),
         copying_stopped: copying_stopped(&parts.telemetry),
@@ -216,7 +222,7 @@ pub(super) fn slices(admin: &Admin, lines: Lines) -> BTreeMap<&'static str, Vec<
     let running = admin.parts.live.pin();
     let total = recent::tally(&admin.parts.telemetry);
     let recent = admin.recent.since_oldest(&total);
-    BTreeMap::from([("slices", slice_reports(&running, (&total, &recent), lines))])
+    BTreeMap::from([("slices", slice_reports(admin, &running, (&total, &recent), lines))])
 }
 
 pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<SliceDetailReport> {
@@ -231,6 +237,7 @@ pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<Slice
     Some(SliceDetailReport {
         slice: SliceReport {
             evidence: lines.remove(name),
+            guardrails: guardrails(name, &admin.parts.guardrails.standings()),
             ..slice_report(&running, slice, routes.clone().count(), (&total, &recent))
         },
         lints: super::lints::lints(admin).into_iter().filter(|lint| lint.slice == name).collect(),
@@ -239,7 +246,13 @@ pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<Slice
     })
 }
 
-fn slice_reports(running: &Running, tallies: (&Tally, &Tally), mut lines: Lines) -> Vec<SliceReport> {
+fn slice_reports(
+    admin: &Admin,
+    running: &Running,
+    tallies: (&Tally, &Tally),
+    mut lines: Lines,
+) -> Vec<SliceReport> {
+    let standings = admin.parts.guardrails.standings();
     let snapshot = &running.snapshot;
     let mut counts = vec![0_usize; snapshot.slices.len()];
     for route in &snapshot.routes {
@@ -251,6 +264,7 @@ fn slice_reports(running: &Running, tallies: (&Tally, &Tally), mut lines: Lines)
     counted
         .map(|(slice, routes)| SliceReport {
             evidence: lines.remove(&*slice.name),
+            guardrails: guardrails(&slice.name, &standings),
             ..slice_report(running, slice, routes, tallies)
         })
         .collect()
@@ -280,6 +294,7 @@ fn slice_report(
         share: share(slice, latch.map(|latch| latch.to)),
         traffic: traffic(total, &slice.name),
         recent: traffic(recent, &slice.name),
+        guardrails: Vec::new(),
         evidence: None,
     }
 }
@@ -288,6 +303,11 @@ fn slice_report(
 fn share(slice: &Slice, latched: Option<Phase>) -> Option<String> {
     let is_canary = latched.map_or(slice.phase, |latched| latched.min(slice.phase)) == Phase::Canary;
     slice.canary.as_ref().filter(|_| is_canary).map(|canary| canary.share.to_string())
+}
+
+fn guardrails(slice: &str, standings: &BTreeMap<Arc<str>, Vec<Shown>>) -> Vec<GuardrailReport> {
+    let of_slice = standings.get(slice).map(Vec::as_slice).unwrap_or_default();
+    of_slice.iter().map(|shown| GuardrailReport::of(slice, shown)).collect()
 }
 
 fn effective(stated: Phase, latched: Option<Phase>) -> String {
@@ -360,6 +380,18 @@ fn sentence(state: &str, running: &Running, configuration: &ConfigurationReport,
         1 => "The one slice is answered by its extracted service.".to_owned(),
         all => format!("{moved} of {all} slices are answered by their extracted services."),
     }
+}
+
+/// A guardrail that calls for a retreat that cannot be: nothing is more urgent.
+fn blocked(admin: &Admin) -> Option<String> {
+    let standings = admin.parts.guardrails.standings();
+    let mut all = standings.iter().flat_map(|(slice, shown)| shown.iter().map(move |one| (slice, one)));
+    all.find_map(|(slice, one)| {
+        one.blocked.as_ref()?;
+        Some(format!(
+            "The guardrail of slice {slice} is broken, and a retreat would serve stale data: see GUARDRAILS."
+        ))
+    })
 }
 
 /// Which slices are held below what the file says, if any are.

@@ -70,6 +70,17 @@ pub enum Event {
         /// The configuration in service.
         generation: u64,
     },
+    /// A guardrail calls for a retreat that cannot be.
+    GuardrailBlocked {
+        /// The slice.
+        slice: String,
+        /// What is broken, and why there is no retreat.
+        sentence: String,
+        /// What the judgement rested on.
+        figures: serde_json::Value,
+        /// The configuration in service.
+        generation: u64,
+    },
     /// A retreat began or ended.
     Latch(Box<LatchEvent>),
     /// The files on disk are again what serves.

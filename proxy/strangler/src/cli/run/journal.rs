@@ -8,6 +8,7 @@ use strangler_core::config::Sources;
 use strangler_core::snapshot::AccessLog;
 
 use super::log::Log;
+use crate::guard::Board;
 use crate::live::reload::Event;
 use crate::live::report::{DiagnosticReport, ReloadReport, Trigger, now};
 use crate::live::retreat::{LatchChange, LatchEvent};
@@ -21,6 +22,7 @@ pub(super) struct Journal {
     pub(super) store: Arc<Store>,
     pub(super) evidence: Evidence,
     pub(super) telemetry: Arc<Telemetry>,
+    pub(super) guardrails: Arc<Board>,
     pub(super) log: Log,
     /// The main file's folder, absolute.
     pub(super) base: PathBuf,
@@ -44,6 +46,16 @@ impl Journal {
                 self.append(report, *trigger);
             }
             Event::Latch(event) => self.latch(event),
+            Event::GuardrailBlocked { slice, sentence, figures, generation } => {
+                tracing::error!(slice, "guardrail: {sentence}");
+                self.write(&Entry {
+                    slice: Some(slice.clone()),
+                    who: Some("guardrail".to_owned()),
+                    figures: Some(figures.clone()),
+                    changes: vec![format!("slice {slice}: {sentence}")],
+                    ..Entry::new("guardrail-blocked", Trigger::Guardrail, *generation)
+                });
+            }
             Event::RetreatsUnreadable { error, generation } => {
                 let sentence =
                     "retreats cannot be read: every slice is held at shadow or below until it is resumed";
@@ -80,10 +92,12 @@ impl Journal {
 
     fn latch(&self, event: &LatchEvent) {
         let LatchEvent { what, source, generation, hash, slice, latch, lifted_by, figures, sentence } = event;
+        self.guardrails.begin_anew(slice);
         match what {
             LatchChange::Retreated => {
                 self.telemetry.retreated(slice, latch.cause.as_str());
-                tracing::warn!(slice, who = latch.who, cause = latch.cause.as_str(), "{sentence}");
+                let (who, reason) = (latch.who.as_str(), latch.reason.as_str());
+                tracing::warn!(slice, who, cause = latch.cause.as_str(), reason, "{sentence}");
             }
             LatchChange::Resumed | LatchChange::Absorbed => {
                 let who = lifted_by.as_ref().map(|(who, _)| who.as_str()).unwrap_or_default();

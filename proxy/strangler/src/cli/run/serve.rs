@@ -16,8 +16,9 @@ use super::retreats;
 use super::start::Start;
 use super::{Exit, Failure, Output};
 use crate::admin::{self, Readiness};
+use crate::guard::{Board, Guard};
 use crate::live::compile::{Compiled, WriterChange};
-use crate::live::reload::{ConfigurationState, Event, ReloadTask, Reloader, Started, file_names};
+use crate::live::reload::{ConfigurationState, Event, Observer, ReloadTask, Reloader, Started, file_names};
 use crate::live::report::{
     ConfigurationReport, DiagnosticReport, RejectedReport, ReloadReport, Trigger, now,
 };
@@ -100,10 +101,12 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     tokio::spawn(lag::run(Arc::clone(&live)));
     tokio::spawn(upkeep::run(Arc::clone(&live), Arc::new(Names::new(names))));
     let base = std::path::absolute(source.base()).unwrap_or_else(|_| PathBuf::from("/"));
+    let board = Arc::new(Board::default());
     let journal = Arc::new(Journal {
         store: Arc::clone(&store),
         evidence: evidence.clone(),
         telemetry: Arc::clone(&telemetry),
+        guardrails: Arc::clone(&board),
         log,
         base,
     });
@@ -124,12 +127,13 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
     }
 
     let started = Started { keep, server: settings, data_dir_overridden };
+    let observer: Observer = Arc::new(move |event| journal.note(event));
     let (task, reloader) = ReloadTask::new(
         source.clone(),
         Arc::clone(&live),
         Arc::clone(&configuration),
         started,
-        Arc::new(move |event| journal.note(event)),
+        Arc::clone(&observer),
     );
     let readiness = Arc::new(Readiness::default());
     readiness.set_serving();
@@ -143,11 +147,14 @@ pub(super) async fn serve(start: Start, source: Source, log: Log, output: &Outpu
             store: Arc::clone(&store),
             evidence: evidence.clone(),
             readiness: Arc::clone(&readiness),
+            guardrails: Arc::clone(&board),
             listen: server.addresses().to_vec(),
             admin: admin_address,
         },
     ));
     tokio::spawn(task.run());
+    let guard = Guard::new(Arc::clone(&live), Arc::clone(&telemetry), reloader.clone(), board, observer);
+    tokio::spawn(guard.run());
     let watcher =
         Watcher { source, live: Arc::clone(&live), state: configuration, reloader: reloader.clone() };
     tokio::spawn(watcher.run());

@@ -24,6 +24,7 @@ pub(super) fn status(report: &StatusReport, output: &Output) -> String {
     let mut text = format!("{}\n\n", output.bold(&report.sentence));
     slices(&mut text, &report.slices, &report.unmatched, output);
     retreats(&mut text, report, output);
+    guardrails(&mut text, &report.slices, output);
     evidence(&mut text, &report.slices, output);
     copying_stopped(&mut text, &report.copying_stopped, output);
     lints(&mut text, &report.lints, output);
@@ -189,6 +190,26 @@ fn retreats(text: &mut String, report: &StatusReport, output: &Output) {
         page.words("    ", &format!("back: strangler resume {}", slice.name));
     }
     text.push_str(&page.into_text());
+}
+
+/// Guardrails that are armed, alarms first to the eye.
+fn guardrails(text: &mut String, slices: &[SliceReport], output: &Output) {
+    let all: Vec<_> =
+        slices.iter().flat_map(|slice| slice.guardrails.iter().map(move |one| (slice, one))).collect();
+    if all.is_empty() {
+        return;
+    }
+    let _infallible = writeln!(text, "\n{}", output.bold("GUARDRAILS"));
+    for (slice, guardrail) in all {
+        let mut page = Page::new(WIDTH);
+        page.words("  ", &format!("{}: {}: {}", slice.name, guardrail.state, guardrail.sentence));
+        if let Some(warning) = &guardrail.warning {
+            page.words("    ", &format!("warning: {warning}"));
+        }
+        let shown = page.into_text();
+        let is_alarm = guardrail.state == "blocked";
+        text.push_str(&if is_alarm { output.alarming(&shown) } else { shown });
+    }
 }
 
 fn held_sentence(slice: &SliceReport, latch: &LatchReport) -> String {
@@ -363,6 +384,7 @@ mod tests {
             traffic: TrafficReport::default(),
             recent: TrafficReport { extracted, extracted_errors: errors, ..TrafficReport::default() },
             retreat: None,
+            guardrails: Vec::new(),
             evidence: None,
         }
     }

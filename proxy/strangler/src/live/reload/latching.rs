@@ -45,7 +45,7 @@ impl ReloadTask {
         let source = if latch.cause == Cause::Guardrail { Trigger::Guardrail } else { Trigger::Admin };
         let event = LatchEvent {
             figures,
-            sentence: format!("slice {}: retreated from {from} to {to}: {}", slice.name, latch.reason),
+            sentence: format!("slice {}: retreated from {from} to {to}", slice.name),
             ..event(LatchChange::Retreated, source, &running, &slice.name, latch.clone())
         };
         self.tell(Event::Latch(Box::new(event))).await;
