@@ -20,6 +20,7 @@ mod chaos;
 mod commands;
 mod cutover;
 mod evidence;
+mod guardrails;
 mod lints;
 mod load;
 mod pains;
