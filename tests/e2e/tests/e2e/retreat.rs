@@ -213,6 +213,25 @@ fn what_holds_a_slice_that_is_gone_can_be_lifted() {
 }
 
 #[test]
+fn where_nobody_knows_how_late_the_data_is_it_counts_as_too_late() {
+    let site = Site::new();
+    // Nobody says anything of the kind there.
+    let lag = format!("sync_lag = {{ url = \"{}/lag\", max = \"5s\" }}\n", site.legacy.url());
+    let text = one_way(&site).replace("sync = \"to-extracted\"", "sync = \"both\"");
+    let house = House::new(&format!("{text}{lag}"));
+    let proxy = house.serve();
+    ends_with(
+        &proxy.ask(&RETREAT),
+        1,
+        &["is behind by more than `sync_lag` allows, or does not say how far"],
+    );
+    assert_eq!(owner(&proxy), "products");
+    let accepted = [&RETREAT[..], &["--accept-stale"]].concat();
+    passes(&proxy.ask(&accepted));
+    assert_eq!(owner(&proxy), "legacy");
+}
+
+#[test]
 fn everything_retreats_that_can() {
     let site = Site::new();
     let (legacy, service) = (site.legacy.url(), site.products.url());

@@ -5,12 +5,14 @@
 //! the retreat holds. So at every moment what is in force is what a restart finds, or safer.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use strangler_core::config::suggest;
 use strangler_core::retreat::{self, Latch, Latches, Move};
+use strangler_core::routing::fallback::LagState;
 use strangler_core::snapshot::Snapshot;
-use strangler_core::words::{Cause, Phase, SliceId};
+use strangler_core::words::{Cause, Owner, Phase, SliceId, Writer};
 
 use super::{Event, ReloadTask, Running, Trigger};
 use crate::live::retreat::{
@@ -27,7 +29,8 @@ impl ReloadTask {
         let id = find(&running, &order.slice)?;
         let slice = running.snapshot.slice(id);
         let latched = running.latches.get(&slice.name).map(|latch| latch.to);
-        let judged = retreat::judge(&running.snapshot, id, latched, order.target, order.stale, None);
+        let late = late_side(&running, id);
+        let judged = retreat::judge(&running.snapshot, id, latched, order.target, order.stale, late);
         let (from, to) = match judged.map_err(|why| RetreatError::refused(slice, why))? {
             Move::Down { from, to } => (from, to),
             Move::Already { at } => return Ok(already(&running, id, at)),
@@ -180,6 +183,16 @@ fn find(running: &Running, name: &str) -> Result<SliceId, RetreatError> {
         let help = help.unwrap_or_else(|| "`strangler status` lists the slices".to_owned());
         RetreatError::UnknownSlice { slice: name.to_owned(), help }
     })
+}
+
+/// Legacy, where the file bounds how late the writer's data may be there, and it is later or nobody knows.
+fn late_side(running: &Running, id: SliceId) -> Option<Owner> {
+    let slice = running.snapshot.slice(id);
+    let limit = slice.sync_lag.as_ref().filter(|_| slice.writer != Writer::Legacy)?;
+    match running.lags.state(id, Instant::now()) {
+        LagState::Behind(lag) if lag <= limit.max => None,
+        LagState::Behind(_) | LagState::Unknown => Some(Owner::Legacy),
+    }
 }
 
 fn retreated(
