@@ -73,9 +73,12 @@ fn three_mistakes_in_the_live_file_are_all_told_and_nothing_changes() {
 fn what_this_version_does_not_build_is_refused_by_name() {
     let site = Site::new();
     let (house, proxy) = site.serve();
-    house.write(&(site.configuration("legacy") + "guardrails = { window = \"1m\" }\n"));
+    house.write(
+        &(site.configuration("legacy")
+            + "[upstreams.other]\nendpoints = [\"http://127.0.0.1:1\"]\nprotocol = \"http2\"\n"),
+    );
     proxy.wait_stale(true);
-    assert!(proxy.status()["configuration"]["rejected"].to_string().contains("guardrails"));
+    assert!(proxy.status()["configuration"]["rejected"].to_string().contains("protocol"));
     let check = house.command(&["check", "strangler.toml"]);
     assert_eq!(check.status.code(), Some(0), "{}", printed(&check));
     assert!(printed(&check).contains("note["), "{}", printed(&check));
