@@ -262,7 +262,7 @@ fn prepare(
     }
     let mut plan = Plan::new(decision(client, pin, head, record)?, trust);
     let mut upload = upload(pin, head, framing);
-    let passing = Passing { via: &client.local.via, peer: &client.peer_text };
+    let passing = Passing { via: &client.local.via, peer: &client.peer_text, host: &record.host };
     outbound::prepare(head, passing, &pin.snapshot, &mut plan)?;
     record.tap.request(head, if upload.is_some() { HasBody::Yes } else { HasBody::No });
     let announced = if let Framing::Length(length) = framing { Some(length) } else { None };
@@ -283,7 +283,7 @@ fn decision(
     head: &RequestHead,
     record: &mut Record,
 ) -> Result<outbound::Decided, ForwardError> {
-    let target = head.target_text();
+    let target = Rc::clone(&record.target);
     let (path, query) = split_target(&target);
     let view = RequestView {
         method: head.method.as_str(),

@@ -75,16 +75,16 @@ pub(crate) async fn exchange(
     request: &mut RequestHead,
     upload: &mut Option<Upload>,
     record: &mut Record,
+    began: Instant,
 ) -> Result<Answered, ForwardError> {
     let id = plan.decided.upstream;
-    let began = Instant::now();
     let mut admitted = Admitted::enter(pin, id, began)?;
     let upstream = &**pin.snapshot.upstream(id);
     let mut tries = Tries {
         pin,
         id,
         upstream,
-        timeouts: plan.timeouts(pin, upstream),
+        timeouts: plan.timeouts(pin, upstream, began),
         began,
         left: upstream.retry_attempts,
         siblings: None,
@@ -120,14 +120,16 @@ pub(crate) async fn exchange(
             upload.replay(connection.wire.outbox());
         }
         let sent = connection.wire.sent();
+        // Whoever had a connection at once has waited for nothing yet.
+        let now = if reused && tries.failed.is_none() && !tries.fresh_only { began } else { Instant::now() };
         let mut waiting = Waiting {
             session,
             connection: &mut connection,
             upload,
             tap: &mut record.tap,
             head: &mut head,
-            began: Instant::now(),
-            patience: plan.patience(tries.timeouts.response),
+            began: now,
+            patience: plan.patience(tries.timeouts.response, now),
             informational: 0,
             version: record.version,
         };
@@ -192,7 +194,9 @@ impl Tries<'_> {
         session: &mut Session,
         endpoint: &Arc<EndpointState>,
     ) -> Result<(Box<Connection>, bool), ForwardError> {
-        match poll_fn(|cx| Poll::Ready(self.idle(session, endpoint, cx))).await {
+        // The first try begins with the exchange.
+        let now = if self.failed.is_none() && !self.fresh_only { self.began } else { Instant::now() };
+        match poll_fn(|cx| Poll::Ready(self.idle(session, endpoint, now, cx))).await {
             Some(connection) => Ok((connection, true)),
             // Boxed, because most requests do not need the room that connecting takes.
             None => Box::pin(self.open(session, endpoint)).await,
@@ -223,6 +227,7 @@ impl Tries<'_> {
         &self,
         session: &Session,
         endpoint: &EndpointState,
+        now: Instant,
         cx: &mut Context<'_>,
     ) -> Option<Box<Connection>> {
         if self.fresh_only {
@@ -230,7 +235,7 @@ impl Tries<'_> {
         }
         // What cannot be sent again gets no connection that its upstream may just be closing.
         let use_for = if self.replayable { (Effect::Read, self.look) } else { (Effect::Write, Look::Socket) };
-        session.client.local.pool.take(endpoint, use_for, Instant::now(), self.upstream.pool_idle, cx)
+        session.client.local.pool.take(endpoint, use_for, now, self.upstream.pool_idle, cx)
     }
 
     /// Waits, at most for the time a connection may take, until another request gives one up.
@@ -245,7 +250,8 @@ impl Tries<'_> {
         let until = Instant::now() + self.timeouts.connect;
         while Instant::now() < until {
             watched(session, tokio::time::sleep(STARVED_LOOK)).await?;
-            if let Some(connection) = poll_fn(|cx| Poll::Ready(self.idle(session, endpoint, cx))).await {
+            let look = |cx: &mut Context<'_>| Poll::Ready(self.idle(session, endpoint, Instant::now(), cx));
+            if let Some(connection) = poll_fn(look).await {
                 return Ok(Place::Idle(connection));
             }
             if let Some(permit) = endpoint.permit(self.upstream.max_connections, &local.recorder) {

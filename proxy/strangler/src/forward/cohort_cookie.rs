@@ -104,7 +104,7 @@ mod tests {
         let mut snapshot = snapshot(&["http://10.1.1.1:8000"]);
         snapshot.server.public_url = public_url.iter().map(|url| (*url).to_owned()).collect();
         let cookie = CohortCookie { name: "cohort".to_owned(), max_age: Duration::from_secs(90 * 86_400) };
-        let public = PublicOrigin { scheme, host: "shop.example".to_owned() };
+        let public = PublicOrigin { scheme, host: "shop.example".into() };
         let mut head = ResponseHead { status, fields: fields(lines), ..ResponseHead::default() };
         let value = issue(&mut head, &cookie, &snapshot, Some(&public));
         (value, head.fields)

@@ -90,7 +90,8 @@ pub(crate) async fn exchange(
     record: &mut Record,
 ) -> Result<(Answered, Judged), ForwardError> {
     session.informed = false;
-    let first = once(session, pin, plan, request, upload, record).await;
+    let began = record.started();
+    let first = once(session, pin, plan, request, upload, record, began).await;
     let Some(spare) = plan.spare.take() else { return first };
     let trouble = match &first {
         Ok((answered, _)) => Trouble::Status(answered.head.status),
@@ -125,7 +126,7 @@ pub(crate) async fn exchange(
     let decided = Decided { owner: Owner::Legacy, upstream: pin.snapshot.legacy, ..plan.decided };
     *plan = Plan { public: plan.public.take(), ..Plan::new(decided, plan.trust) };
     // Boxed, because most requests do not need its room.
-    Box::pin(once(session, pin, plan, request, upload, record)).await
+    Box::pin(once(session, pin, plan, request, upload, record, Instant::now())).await
 }
 
 /// Asks one side.
@@ -136,8 +137,9 @@ async fn once(
     request: &mut RequestHead,
     upload: &mut Option<Upload>,
     record: &mut Record,
+    began: Instant,
 ) -> Result<(Answered, Judged), ForwardError> {
-    let mut answered = attempt::exchange(session, pin, plan, request, upload, record).await?;
+    let mut answered = attempt::exchange(session, pin, plan, request, upload, record, began).await?;
     let judged = outcome::judge(&mut answered, plan, &record.method)?;
     Ok((answered, judged))
 }

@@ -113,7 +113,8 @@ fn upstream_gets(inbound: &RequestHead, peer: IpAddr) {
     let mut plan = Plan::new(Decided { route, slice, effect, owner, upstream }, trust);
     let mut outbound = inbound.clone();
     let peer = peer.to_string();
-    let passing = Passing { via: OWN_VIA, peer: &peer };
+    let host = inbound::host(&outbound.fields).into();
+    let passing = Passing { via: OWN_VIA, peer: &peer, host: &host };
     let prepared = outbound::prepare(&mut outbound, passing, &SNAPSHOT, &mut plan);
     if prepared.and_then(|()| outbound::apply_policy(&mut outbound, &SNAPSHOT, &mut plan)).is_err() {
         return;
@@ -214,7 +215,7 @@ pub fn answer(bytes: &[u8]) {
 
 /// An own origin becomes the public one and nothing else changes; every other reference is left alone.
 fn mapped(fields: &Fields, value: &[u8]) {
-    let public = PublicOrigin { scheme: "https", host: "shop.example".to_owned() };
+    let public = PublicOrigin { scheme: "https", host: "shop.example".into() };
     let mut mapped = fields.clone();
     location::map(&mut mapped, &SNAPSHOT, Some(&public), &["inner.example"]);
     assert_eq!(mapped.get(Known::Location), mapped.get(Known::ContentLocation), "both are mapped alike");

@@ -48,6 +48,8 @@ pub(crate) struct Local {
     pub(crate) draining: Cell<bool>,
     /// `1.1 NAME`, as appended to `Via`, with this process's name.
     pub(crate) via: Box<str>,
+    /// The host of a request that has none.
+    pub(crate) nameless: Rc<str>,
     /// Memory for bytes that wait.
     pub(crate) buffers: Rc<Buffers>,
     /// What every read of this thread goes into first.
@@ -79,6 +81,7 @@ impl Local {
             recorder,
             draining: Cell::new(false),
             via: format!("1.1 {name}").into(),
+            nameless: Rc::from(""),
             buffers: Rc::new(Buffers::with_pipes(Pipes::new(short_of_pipes))),
             scratch: RefCell::new(vec![0; READ_BYTES].into()),
             requests: RefCell::default(),

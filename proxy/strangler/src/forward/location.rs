@@ -2,6 +2,8 @@
 //!
 //! Refuses bodies: they are never rewritten. Relative references are left as they came.
 
+use std::rc::Rc;
+
 use strangler_core::snapshot::{HostPolicy, Snapshot};
 
 use crate::http1::{Fields, Known};
@@ -10,7 +12,7 @@ use crate::http1::{Fields, Known};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicOrigin {
     pub(crate) scheme: &'static str,
-    pub(crate) host: String,
+    pub(crate) host: Rc<str>,
 }
 
 impl PublicOrigin {
@@ -22,7 +24,7 @@ impl PublicOrigin {
     /// `scheme://host[:port]`: the configured public URL that the request's host matches, the only one that is
     /// configured, or what the client used.
     fn text(&self, configured: &[String]) -> String {
-        let host = self.host.as_str();
+        let host = &*self.host;
         let matching = configured.iter().find(|origin| {
             origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
         });
@@ -116,7 +118,7 @@ mod tests {
         snapshot.server.public_url = configured.iter().map(|url| (*url).to_owned()).collect();
         let mut fields = Fields::default();
         fields.append(b"Location", location.as_bytes());
-        let public = PublicOrigin { scheme: "http", host: "shop.example:81".to_owned() };
+        let public = PublicOrigin { scheme: "http", host: "shop.example:81".into() };
         map(&mut fields, &snapshot, Some(&public), &["pay.internal"]);
         assert_eq!(fields.get(Known::Location).unwrap(), expected.as_bytes());
     }

@@ -1,5 +1,6 @@
 //! What an upstream is sent: the client's head without what is not its to say, and what the proxy adds.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use strangler_core::routing::rewrite::rewrite;
@@ -11,7 +12,7 @@ use super::fallback::Spare;
 use super::forwarded::{self, Trust};
 use super::local::Pin;
 use super::location::PublicOrigin;
-use super::{hop, identity, inbound};
+use super::{hop, identity};
 use crate::http1::{Fields, Known, RequestHead, Version};
 
 /// What routing said.
@@ -60,21 +61,27 @@ impl Plan {
     }
 
     /// The upstream's time-outs with the route's on top.
-    pub(crate) fn timeouts(&self, pin: &Pin, upstream: &Upstream) -> Timeouts {
+    pub(crate) fn timeouts(&self, pin: &Pin, upstream: &Upstream, now: Instant) -> Timeouts {
         let own = upstream.timeouts;
         let route = self.policy(&pin.snapshot).map(|policy| policy.timeouts).unwrap_or_default();
         Timeouts {
-            connect: self.patience(route.connect.unwrap_or(own.connect)),
+            connect: self.patience(route.connect.unwrap_or(own.connect), now),
             response: route.response.unwrap_or(own.response),
             idle: route.idle.unwrap_or(own.idle),
         }
     }
 
+    /// Time between two pieces of an answer.
+    pub(crate) fn idle(&self, pin: &Pin, upstream: &Upstream) -> Duration {
+        let route = self.policy(&pin.snapshot).and_then(|policy| policy.timeouts.idle);
+        route.unwrap_or(upstream.timeouts.idle)
+    }
+
     /// How long something is waited for from now on: a read that legacy can answer waits no longer in all than its
     /// policy says.
-    pub(crate) fn patience(&self, limit: Duration) -> Duration {
+    pub(crate) fn patience(&self, limit: Duration, now: Instant) -> Duration {
         match self.spare.as_ref().and_then(|spare| spare.answer_by) {
-            Some(by) => limit.min(by.saturating_duration_since(Instant::now())),
+            Some(by) => limit.min(by.saturating_duration_since(now)),
             None => limit,
         }
     }
@@ -87,6 +94,8 @@ pub(crate) struct Passing<'a> {
     pub(crate) via: &'a str,
     /// The peer's address as text.
     pub(crate) peer: &'a str,
+    /// The authority that the request is for.
+    pub(crate) host: &'a Rc<str>,
 }
 
 /// Turns a client's head into the one that every upstream would be sent.
@@ -110,7 +119,7 @@ pub(crate) fn prepare(
     }
     let trailers = fields.contains(Known::Te) && hop::takes_trailers(fields);
     hop::strip(fields, plan.upgrade.as_deref(), |known| forwarded::is_not_the_clients(known, trust));
-    let host = inbound::host(fields).to_owned();
+    let host = passing.host;
     forwarded::tell(fields, passing.peer.as_bytes(), host.as_bytes(), trust);
     identity::trace(fields, snapshot.server.request_id);
     fields.add(Known::Via, passing.via.as_bytes());
@@ -156,8 +165,9 @@ pub(crate) fn apply_policy(
 
 /// A target in origin-form as path and query.
 pub(crate) fn split_target(target: &str) -> (&str, Option<&str>) {
-    match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
+    // A target is short: looking at its bytes is cheaper than setting out to search.
+    match target.bytes().position(|byte| byte == b'?') {
+        Some(at) => (target.get(..at).unwrap_or_default(), target.get(at + 1..)),
         None => (target, None),
     }
 }
@@ -177,12 +187,12 @@ pub(crate) fn apply(operations: &HeaderOps, fields: &mut Fields) {
     }
 }
 
-fn public_origin(fields: &Fields, host: String, trust: Trust) -> Option<PublicOrigin> {
+fn public_origin(fields: &Fields, host: &Rc<str>, trust: Trust) -> Option<PublicOrigin> {
     let said = fields.get(Known::XForwardedHost).filter(|_| trust == Trust::Believed);
     let host = match said.and_then(|said| std::str::from_utf8(said).ok()) {
-        Some(said) => said.to_owned(),
+        Some(said) => said.into(),
         None if host.is_empty() => return None,
-        None => host,
+        None => Rc::clone(host),
     };
     Some(PublicOrigin { scheme: forwarded::scheme(fields, trust), host })
 }

@@ -102,7 +102,7 @@ pub(crate) fn accept(
     }
     let lease = Lease { connection, in_flight, keep };
     let body = Incoming::new(framing, TRAILERS);
-    let idle = plan.timeouts(pin, upstream).idle;
+    let idle = plan.idle(pin, upstream);
     (head, Follows::Body(Relay::new(body, outgoing, lease, idle, persistent, ends)))
 }
 

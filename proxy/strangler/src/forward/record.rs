@@ -33,9 +33,9 @@ pub(crate) struct Record {
     pub(crate) pin: Pin,
     started: Instant,
     pub(crate) method: Method,
-    target: Box<str>,
+    pub(crate) target: Rc<str>,
     /// The authority routed on.
-    pub(crate) host: Box<str>,
+    pub(crate) host: Rc<str>,
     pub(crate) request_id: Option<RequestId>,
     pub(crate) version: Version,
     /// The request was in the buffer before the one before it was answered.
@@ -72,7 +72,7 @@ impl Record {
             target: head.target_text().into(),
             version: head.version,
             pipelined: false,
-            host: Box::default(),
+            host: Rc::clone(&client.local.nameless),
             request_id: None,
             client_ip: client.peer,
             decision: None,

@@ -1,7 +1,7 @@
 //! Idle connections of one data thread, by endpoint.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
@@ -46,7 +46,7 @@ struct Shelf {
 /// Idle connections of one data thread.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    shelves: RefCell<HashMap<u64, Shelf>>,
+    shelves: RefCell<BTreeMap<u64, Shelf>>,
 }
 
 impl Pool {
