@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use strangler_core::snapshot::Snapshot;
 
-use crate::support::{Origin, Proxy, compiled, header, lines, poll, status};
+use crate::support::{Origin, Proxy, compiled, header, lines, nobody, poll, status};
 
 /// An origin that says who it is and answers with these lines as well.
 fn origin(name: &'static str, more: &'static str) -> SocketAddr {
@@ -184,7 +184,7 @@ fn what_was_written_is_forgotten_in_time_and_nothing_is_remembered_unasked() {
 #[test]
 fn legacy_stands_in_while_its_data_is_known_to_be_fresh_enough() {
     let legacy = origin("legacy", "");
-    let nobody = Origin::new().address();
+    let nobody = nobody();
     let lag = Arc::new(AtomicU64::new(0));
     let said = Arc::clone(&lag);
     let gauge = Origin::new().serve(move |head, _| {

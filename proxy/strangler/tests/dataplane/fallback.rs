@@ -7,14 +7,9 @@ use std::time::Duration;
 
 use strangler_core::snapshot::Snapshot;
 
-use crate::support::{Origin, Proxy, Wire, compiled, header, lines, poll, status};
+use crate::support::{Origin, Proxy, Wire, compiled, header, lines, nobody, poll, status};
 
 const GET: &str = "GET /products HTTP/1.1\r\nHost: a\r\n\r\n";
-
-/// An address where nobody listens.
-fn nobody() -> SocketAddr {
-    Origin::new().address()
-}
 
 /// Heads and bodies.
 type Requests = Vec<(String, Vec<u8>)>;

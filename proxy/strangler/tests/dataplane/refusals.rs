@@ -1,6 +1,6 @@
 //! Requests that get no further than the proxy.
 
-use crate::support::{Origin, Proxy, Wire, extracted, header, status};
+use crate::support::{Origin, Proxy, Wire, extracted, header, nobody, status};
 
 /// Sends bytes and returns the answer's status; the upstream sees nothing of it, and the connection ends where
 /// `closes`.
@@ -112,8 +112,7 @@ fn a_length_beside_chunks_is_refused_or_forgotten_and_ends_the_connection() {
 
 #[test]
 fn an_answer_of_the_proxy_says_what_happened_in_the_clients_format() {
-    // Nobody listens at this address any more.
-    let gone = Origin::new().address();
+    let gone = nobody();
     let proxy = Proxy::start(crate::support::legacy(gone));
     let mut client = proxy.connect();
     let mut ask = |accept: &str| {

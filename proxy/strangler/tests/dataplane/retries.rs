@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::support::{Origin, Proxy, header, legacy, legacy_with, poll, status};
+use crate::support::{Origin, Proxy, header, legacy, legacy_with, nobody, poll, status};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
@@ -124,11 +124,6 @@ fn an_idle_connection_is_closed_after_pool_idle_and_earlier_when_the_upstream_sa
             .unwrap_or_else(|| panic!("{keys} {hint}: {}", metrics()));
         upstream.ended();
     }
-}
-
-/// An address where nobody listens.
-fn nobody() -> SocketAddr {
-    Origin::new().address()
 }
 
 fn counting(origin: Origin) -> (SocketAddr, Arc<AtomicU32>) {

@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::IntoRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use strangler::live::{Live, Running};
 use strangler::server::Server;
 use strangler::telemetry::Telemetry;
@@ -75,6 +77,15 @@ impl Origin {
         });
         address
     }
+}
+
+/// An address where nobody listens, nor will while this process lives: its port is taken, and by nobody else.
+pub fn nobody() -> SocketAddr {
+    let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = held.local_addr().unwrap().as_socket().unwrap();
+    let _never_closed = held.into_raw_fd();
+    address
 }
 
 /// Calls `look` until it finds something or patience ends.

@@ -4,15 +4,10 @@ use std::net::SocketAddr;
 
 use strangler_core::snapshot::Snapshot;
 
-use crate::support::{Origin, Proxy, compiled, header, status};
+use crate::support::{Origin, Proxy, compiled, header, nobody, status};
 
 const UNAVAILABLE: &str =
     "unavailable = { status = 503, retry_after = \"30s\", message = \"Payment temporarily <unavailable>\" }";
-
-/// An address where nobody listens.
-fn nobody() -> SocketAddr {
-    Origin::new().address()
-}
 
 /// Legacy, and a service that owns its writes and answers its reads.
 fn slice(legacy: SocketAddr, service: SocketAddr, keys: &str) -> Snapshot {

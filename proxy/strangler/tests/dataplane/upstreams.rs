@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use strangler_core::upstreams::{BreakerPosition, State};
 
-use crate::support::{Origin, Proxy, Wire, compiled, extracted, header, legacy_with, poll, status};
+use crate::support::{Origin, Proxy, Wire, compiled, extracted, header, legacy_with, nobody, poll, status};
 
 const GET: &str = "GET /products/1 HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST /products/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
@@ -175,7 +175,7 @@ fn what_clients_do_opens_no_breaker() {
 
 #[test]
 fn refused_connections_and_time_outs_open_a_breaker() {
-    let nobody = Origin::new().address();
+    let nobody = nobody();
     let silent = Origin::new();
     for (address, code) in [(nobody, 502), (silent.address(), 504)] {
         let keys = "breaker = { min_requests = 3, open = \"1m\" }\ntimeouts = { response = \"50ms\" }\nretries = { attempts = 0 }";
@@ -231,7 +231,7 @@ fn where_all_endpoints_fail_half_of_them_at_most_are_ejected() {
 #[test]
 fn an_ejected_endpoint_is_asked_where_the_others_are_gone_and_serves_at_once() {
     let service = Service::new(500);
-    let nobody = Origin::new().address();
+    let nobody = nobody();
     let proxy = Proxy::start(legacy_with(&[service.address, nobody], "", ""));
     let mut client = proxy.connect();
     while states(&proxy, "monolith")[0] != State::Ejected {
@@ -307,7 +307,7 @@ fn connections_to_an_endpoint_that_is_gone_are_closed_and_requests_there_finish(
 
 #[test]
 fn a_retry_budget_holds_over_all_threads() {
-    let (nobody, other) = (Origin::new().address(), Origin::new().address());
+    let (nobody, other) = (nobody(), nobody());
     let keys = "retries = { attempts = 1, budget = \"0%\" }";
     let proxy = Proxy::start_with(legacy_with(&[nobody, other], keys, ""), 4);
     for _ in 0..60 {

@@ -1,7 +1,5 @@
 //! Shadows that are slow, dead, resetting, endless, huge or no HTTP at all: each copy ends, in the right account.
 
-use std::net::TcpListener;
-
 use strangler::shadow::PrimaryEnd;
 use strangler_core::compare::Transport;
 
@@ -38,7 +36,7 @@ fn a_slow_one_is_given_up_after_its_timeout() {
 
 #[test]
 fn a_dead_one_is_a_mismatch() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = crate::support::nobody();
     check_against(&format!("http://{free}"), "1m", "mismatch", Some("transport"));
 }
 

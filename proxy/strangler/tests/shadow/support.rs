@@ -372,3 +372,12 @@ pub fn poll<T>(mut look: impl FnMut() -> Option<T>) -> T {
         std::thread::yield_now();
     }
 }
+
+/// An address where nobody listens, nor will while this process lives: its port is taken, and by nobody else.
+pub fn nobody() -> SocketAddr {
+    let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = held.local_addr().unwrap().as_socket().unwrap();
+    let _never_closed = std::os::fd::IntoRawFd::into_raw_fd(held);
+    address
+}

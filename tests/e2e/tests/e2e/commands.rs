@@ -207,7 +207,7 @@ fn status_tells_first_where_errors_come_from() {
 #[test]
 fn an_extracted_service_that_is_gone_is_named_in_the_first_sentence() {
     let site = Site::new();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = crate::support::nobody();
     let text = site.configuration("extracted").replace("writer = \"legacy\"", "writer = \"extracted\"");
     let text = alone(&text.replace(&site.products.address.to_string(), &gone.to_string()));
     let house = House::new(&text);

@@ -102,7 +102,7 @@ fn a_slow_or_dead_mirror_does_not_slow_production() {
     // It never answers: were a client to wait for it, the test would not end.
     let slow = misbehaving(|stream| while after_request(&stream) {});
     check_worst("slow", &format!("http://{slow}"), 2_000);
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = crate::support::nobody();
     check_worst("dead", &format!("http://{dead}"), 2_000);
 }
 

@@ -28,3 +28,12 @@ pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) 
         std::thread::park_timeout(STEP);
     }
 }
+
+/// An address where nobody listens, nor will while this process lives: its port is taken, and by nobody else.
+pub(crate) fn nobody() -> std::net::SocketAddr {
+    let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    held.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = held.local_addr().unwrap().as_socket().unwrap();
+    let _never_closed = std::os::fd::IntoRawFd::into_raw_fd(held);
+    address
+}
