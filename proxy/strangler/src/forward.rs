@@ -283,7 +283,8 @@ fn decision(
     head: &RequestHead,
     record: &mut Record,
 ) -> Result<outbound::Decided, ForwardError> {
-    let target = Rc::clone(&record.target);
+    // As it was checked: an absolute form has become the path that it names.
+    let target = head.target_text();
     let (path, query) = split_target(&target);
     let view = RequestView {
         method: head.method.as_str(),

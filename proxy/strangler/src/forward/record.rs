@@ -33,7 +33,7 @@ pub(crate) struct Record {
     pub(crate) pin: Pin,
     started: Instant,
     pub(crate) method: Method,
-    pub(crate) target: Rc<str>,
+    target: Rc<str>,
     /// The authority routed on.
     pub(crate) host: Rc<str>,
     pub(crate) request_id: Option<RequestId>,

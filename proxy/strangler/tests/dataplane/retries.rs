@@ -175,7 +175,7 @@ fn retries_end_with_their_budget() {
 
 #[test]
 fn an_upstream_that_comes_back_is_used_at_once() {
-    let address = nobody();
+    let address = Origin::new().address();
     let proxy = Proxy::start(legacy(address));
     let mut client = proxy.connect();
     client.send(GET);
