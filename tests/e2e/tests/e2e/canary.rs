@@ -1,18 +1,14 @@
 //! Canaries and fallback with the real program: who is sent where, and what a client notices when a service dies.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-
-use stack::process::Process;
-use stack::{Executable, Role};
 
 use crate::support::client::{Client, get};
 use crate::support::origin::{Origin, Script};
 use crate::support::proxy::{House, Proxy, SERVER};
+use crate::support::service::product_service;
 use crate::support::wait_for;
 
 fn house(legacy: &str, extracted: &str, slice: &str) -> House {
@@ -137,18 +133,6 @@ fn the_shadow_share_is_not_entangled_with_the_canary_and_goes_both_ways() {
     assert!(constant < 30, "{constant} clients are always or never copied");
 }
 
-/// A product service as a process, on this port or on any.
-fn product_service(house: &House, port: u16) -> (Process, u16) {
-    let arguments =
-        ["--listen".to_owned(), format!("127.0.0.1:{port}"), "--database".to_owned(), ":memory:".to_owned()];
-    let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-    let executable = Executable::new(env!("CARGO_BIN_EXE_e2e-node"));
-    let log = house.folder().join("service.log");
-    let mut process = Process::start(&executable, Role::ProductService, &arguments, &[], &log).unwrap();
-    let address: SocketAddr = process.announced("listening on http://").unwrap().parse().unwrap();
-    (process, address.port())
-}
-
 /// The sum of all series of a metric.
 fn sum(proxy: &Proxy, name: &str) -> f64 {
     let text = proxy.admin_get("/metrics").text();
@@ -161,9 +145,9 @@ fn sum(proxy: &Proxy, name: &str) -> f64 {
 fn a_service_that_is_killed_costs_no_read_and_no_write_is_repeated_elsewhere() {
     let legacy = Origin::start("legacy");
     let house = house(&legacy.url(), "http://127.0.0.1:1", "");
-    let (mut service, port) = product_service(&house, 0);
+    let (mut service, address) = product_service(house.folder(), 0);
     // Both sides are reached by what either writes: nothing but the rule about writes keeps them from legacy.
-    house.write(&house.read().replace("http://127.0.0.1:1", &format!("http://127.0.0.1:{port}")).replace(
+    house.write(&house.read().replace("http://127.0.0.1:1", &format!("http://{address}")).replace(
         "cohort_by",
         "phase = \"canary\"\ncanary = \"100%\"\nwriter = \"extracted\"\nsync = \"both\"\nguardrails = false\n\
          fallback = [\"connect-error\", \"timeout\", \"5xx\"]\ncohort_by",
@@ -192,7 +176,7 @@ fn a_service_that_is_killed_costs_no_read_and_no_write_is_repeated_elsewhere() {
                 (sum(&proxy, "strangler_fallbacks_total{slice=\"products\"") >= fallbacks + 30.0)
                     .then_some(())
             });
-            service = product_service(&house, port).0;
+            service = product_service(house.folder(), address.port()).0;
             let mut client = Client::new(proxy.public);
             wait_for("the service to answer", || {
                 let answer = client.send("GET", "/products/1", &[("x-user", "0")], b"").unwrap();

@@ -1,28 +1,10 @@
 //! Guardrails: a slice that hurts its clients retreats by itself, and says why.
 
-use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::path::Path;
-
-use stack::process::Process;
-use stack::{Executable, Role};
-
 use crate::support::client::{Answer, Client};
 use crate::support::origin::{Origin, Script};
 use crate::support::proxy::{House, Proxy, SERVER, printed};
+use crate::support::service::product_service;
 use crate::support::wait_for;
-
-/// A product service as a process, on this port or on any.
-fn product_service(folder: &Path, port: u16) -> (Process, SocketAddr) {
-    let arguments =
-        ["--listen".to_owned(), format!("127.0.0.1:{port}"), "--database".to_owned(), ":memory:".to_owned()];
-    let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-    let executable = Executable::new(env!("CARGO_BIN_EXE_e2e-node"));
-    let log = folder.join("service.log");
-    let mut process = Process::start(&executable, Role::ProductService, &arguments, &[], &log).unwrap();
-    let address = process.announced("listening on http://").unwrap().parse().unwrap();
-    (process, address)
-}
 
 /// A slice whose clients are told apart by a header, under limits that few reads decide about. How fast two programs
 /// of a test answer is no matter here.

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod origin;
 pub(crate) mod proxy;
+pub(crate) mod service;
 pub(crate) mod shop;
 
 use std::time::{Duration, Instant};
