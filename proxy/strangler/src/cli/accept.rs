@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &AcceptArguments, output: &Output) -> Outcome {
     let acceptance = Acceptance { signature: signature.to_string(), why: why.clone(), until: *until };
     let source = Source::File(admin.config.clone());
     let proposal =
-        propose(&source, &slice, &Change::Accept(acceptance)).map_err(|error| failure(&error, output))?;
+        propose(&source, &slice, &Change::Accept(acceptance)).map_err(|error| output.edit_failure(&error))?;
     let mut report = AcceptReport {
         signature: signature.to_string(),
         slice: &slice,
@@ -96,7 +96,7 @@ pub(super) fn run(arguments: &AcceptArguments, output: &Output) -> Outcome {
             report.read_only = Some(why);
             return Ok(printed(&report, output));
         }
-        Err(error) => return Err(failure(&error, output)),
+        Err(error) => return Err(output.edit_failure(&error)),
     }
     written(&proposal, report, admin, output)
 }
@@ -179,18 +179,6 @@ fn reload(
         StatusCode::OK | StatusCode::UNPROCESSABLE_ENTITY => answer.parse().map(Some),
         _ => Err(answer.into_failure()),
     }
-}
-
-/// An edit that was not made, as the end of the command.
-fn failure(error: &EditError, output: &Output) -> Failure {
-    if !output.json {
-        output.diagnostics(error.diagnostics());
-    }
-    let exit = match error {
-        EditError::Changed { .. } => Exit::Failed,
-        _ => Exit::Invalid,
-    };
-    Failure::new(exit, error.to_string())
 }
 
 /// The slice in which the running proxy has seen a signature.

@@ -5,6 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use strangler_core::config::{Diagnostic, Severity};
 
+use super::{Exit, Failure};
+use crate::edit::EditError;
+
 /// How a command prints.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -37,6 +40,18 @@ impl Output {
             Ok(text) => self.line(&text),
             Err(error) => self.failure(&error.to_string()),
         }
+    }
+
+    /// An edit that was not made, as the end of the command: what is wrong with the file is printed.
+    pub(crate) fn edit_failure(&self, error: &EditError) -> Failure {
+        if !self.json {
+            self.diagnostics(error.diagnostics());
+        }
+        let exit = match error {
+            EditError::Changed { .. } => Exit::Failed,
+            _ => Exit::Invalid,
+        };
+        Failure::new(exit, error.to_string())
     }
 
     /// Prints diagnostics as text.

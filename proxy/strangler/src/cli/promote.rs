@@ -96,8 +96,8 @@ pub(super) fn run(arguments: &PromoteArguments, output: &Output) -> Outcome {
         return Err(Failure::new(Exit::Invalid, "--reason is empty: the history keeps it"));
     }
     let source = Source::File(admin.config.clone());
-    let current = Current::read(&source).map_err(|error| failure(&error, output))?;
-    let known = current.slice(slice).map_err(|error| failure(&error, output))?;
+    let current = Current::read(&source).map_err(|error| output.edit_failure(&error))?;
+    let known = current.slice(slice).map_err(|error| output.edit_failure(&error))?;
     let wish = Wish { phase: *to, share: *share };
     let promotion = promotion(known, wish).map_err(|why| impossible(slice, why))?;
     if promotion.direction == Direction::Skip && reason.is_none() {
@@ -149,7 +149,7 @@ pub(super) fn run(arguments: &PromoteArguments, output: &Output) -> Outcome {
             report.read_only = Some(why);
             return Ok(show::printed(&report, output));
         }
-        Err(error) => return Err(failure(&error, output)),
+        Err(error) => return Err(output.edit_failure(&error)),
     }
     let told = live::Told { slice, from: &report.from, to: &report.to, reason, gate: report.gate.as_ref() };
     let made = serving.wait(&proposal, &told.record(&person::who()), *timeout)?;
@@ -203,19 +203,7 @@ fn impossible(slice: &str, why: Impossible) -> Failure {
 
 /// A move that the configuration does not allow: what was asked about is refused.
 fn refused(error: &EditError, output: &Output) -> Failure {
-    let Failure { exit, message } = failure(error, output);
+    let Failure { exit, message } = output.edit_failure(error);
     let exit = if matches!(error, EditError::Refused { .. }) { Exit::Failed } else { exit };
     Failure::new(exit, message)
-}
-
-/// An edit that was not made, as the end of the command.
-fn failure(error: &EditError, output: &Output) -> Failure {
-    if !output.json {
-        output.diagnostics(error.diagnostics());
-    }
-    let exit = match error {
-        EditError::Changed { .. } => Exit::Failed,
-        _ => Exit::Invalid,
-    };
-    Failure::new(exit, error.to_string())
 }

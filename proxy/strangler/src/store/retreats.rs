@@ -61,27 +61,12 @@ pub(super) fn set_aside(directory: &Path) {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use strangler_core::retreat::{Everywhere, Latch};
-    use strangler_core::words::{Cause, Phase};
 
     use super::*;
 
-    fn latch(to: Phase, cause: Cause) -> Latch {
-        Latch {
-            to,
-            since: Timestamp::from_second(1_700_000_000).unwrap(),
-            cause,
-            who: "anna@host".to_owned(),
-            reason: "\"5xx\"\nand slow".to_owned(),
-        }
-    }
-
+    /// Some: what is in them is the matter of how they are written.
     fn latches() -> Latches {
-        let slices = [("a", Phase::Legacy), ("ü \"b\"", Phase::Canary)];
-        let slices = slices.map(|(name, to)| (name.into(), latch(to, Cause::Manual)));
-        let everywhere =
-            Everywhere { latch: latch(Phase::Shadow, Cause::Unreadable), except: ["c".into()].into() };
-        Latches::restored(slices.into(), Some(everywhere))
+        Latches::unreadable(Timestamp::from_second(1_700_000_000).unwrap(), "\"5xx\"\nand slow".to_owned())
     }
 
     #[test]
