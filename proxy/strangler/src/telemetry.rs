@@ -6,8 +6,10 @@
 pub mod access_log;
 pub mod feed;
 pub mod judged;
+pub mod labels;
 pub mod recorder;
 mod render;
+mod shard;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +18,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use access_log::loggable_path;
 pub use access_log::{AccessLogWriter, AccessRecord};
 pub use judged::{Judged, JudgedSums};
-pub use recorder::{Answerer, Limit, Recorder, RequestOutcome, Role, Side};
+pub use labels::{Answerer, Limit, Role, Side};
+pub use recorder::{Recorder, RequestOutcome};
 
 use strangler_core::compare::Account;
 use strangler_core::routing::fallback::Trouble;
 
 use crate::live::Running;
-use recorder::Shard;
+use shard::Shard;
 
 /// Everything that is counted in this process.
 #[derive(Debug, Default)]

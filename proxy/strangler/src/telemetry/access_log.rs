@@ -18,7 +18,7 @@ use serde::Serialize;
 use strangler_core::redact::{Pseudonyms, Redactor, is_plain_path, names_secret};
 use strangler_core::snapshot::{AccessLog, Redact, Route};
 
-use super::recorder::Role;
+use super::labels::Role;
 
 /// Bytes that may wait in one lane.
 const LANE_BYTES: usize = 1 << 20;

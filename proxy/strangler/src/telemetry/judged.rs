@@ -10,7 +10,7 @@ use strangler_core::guardrail::{Counts, FailureKind, latency};
 use strangler_core::snapshot::policy::Guardrails;
 use strangler_core::words::Owner;
 
-use super::recorder::Counter;
+use super::shard::Counter;
 
 /// How one read ended.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,8 @@ use strangler_core::compare::Account;
 use strangler_core::upstreams::{BreakerPosition, State};
 use strangler_core::words::Phase;
 
-use super::recorder::{BUCKETS, Limit, Role, Shard, Side};
+use super::labels::{Limit, Role, Side};
+use super::shard::{BUCKETS, Shard};
 use super::{Telemetry, TrafficRow};
 use crate::live::Running;
 
