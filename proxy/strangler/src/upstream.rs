@@ -25,6 +25,7 @@ pub(crate) mod connection;
 pub mod endpoint;
 pub(crate) mod health;
 pub mod lag;
+mod ledger;
 pub mod members;
 pub mod names;
 pub(crate) mod pool;

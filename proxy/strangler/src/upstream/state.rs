@@ -3,8 +3,7 @@
 //! Owns every change of [`Members`]: it happens under one lock, is told, and is published by one store. Refuses to
 //! make a request wait: what fails on the request path tries the lock, and leaves it to the next where it is taken.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,18 +13,15 @@ use jiff::Timestamp;
 use strangler_core::snapshot::{HealthCheck, Upstream};
 use strangler_core::upstreams::standing::FAILURES;
 use strangler_core::upstreams::{
-    Admission, Breaker, BreakerChange, BreakerPosition, Outcome, StandingChange, Standings, State, Window,
+    Admission, Breaker, BreakerChange, BreakerPosition, Outcome, StandingChange, Window,
 };
 use tokio::sync::Notify;
 
-use super::members::{Member, Nameless};
+use super::ledger::{Ledger, News};
 use super::{EndpointState, Members, since_start};
 
 /// Retries are budgeted over this long where no breaker says how long to look back.
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
-
-/// Changes that wait to be told; more are counted.
-const NEWS_MAX: usize = 64;
 
 /// One upstream at run time.
 #[derive(Debug)]
@@ -65,35 +61,6 @@ impl Outcomes {
             turned: Mutex::new((Timestamp::now(), Box::default())),
         }
     }
-}
-
-/// Who the members are, and why.
-#[derive(Clone, Debug, Default)]
-struct Ledger {
-    members: Vec<Arc<EndpointState>>,
-    standings: Standings,
-    /// Since when each stands as it does.
-    since: HashMap<u64, Timestamp>,
-    /// What the names among the endpoints stand for.
-    names: HashMap<String, Name>,
-    news: Vec<News>,
-    lost_news: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Name {
-    addresses: Vec<IpAddr>,
-    /// Why there was no answer the last time.
-    fault: Option<Box<str>>,
-}
-
-/// What happened to an upstream, to be told.
-#[derive(Clone, Debug)]
-pub(super) enum News {
-    Standing { endpoint: Box<str>, change: StandingChange },
-    Breaker(BreakerChange),
-    Addresses { name: Box<str>, count: usize },
-    Nameless { name: Box<str>, why: Box<str>, serving: usize },
 }
 
 /// How a breaker stands.
@@ -382,57 +349,4 @@ enum Publish {
     Changed,
     /// In any case.
     Always,
-}
-
-impl Ledger {
-    /// The members there should be: of which endpoint as written, and their state.
-    fn wanted(&self, upstream: &Upstream) -> Vec<(usize, Arc<EndpointState>)> {
-        let mut wanted: Vec<(usize, Arc<EndpointState>)> = Vec::new();
-        for (source, endpoint) in upstream.endpoints.iter().enumerate() {
-            let literal = endpoint.host.parse::<IpAddr>().ok();
-            let of_name = self.names.get(&endpoint.host).map(|name| name.addresses.as_slice());
-            let addresses = literal.as_slice().iter().chain(of_name.unwrap_or_default());
-            for address in addresses.map(|ip| SocketAddr::new(*ip, endpoint.port)) {
-                // Two names may stand for one address.
-                if wanted.iter().any(|(_, other)| other.address == address) {
-                    continue;
-                }
-                let known = self.members.iter().find(|known| known.is(endpoint, address));
-                let new = || Arc::new(EndpointState::new(endpoint.clone(), address));
-                wanted.push((source, known.map_or_else(new, Arc::clone)));
-            }
-        }
-        wanted
-    }
-
-    fn build(&mut self, upstream: &Upstream, wanted: Vec<(usize, Arc<EndpointState>)>) -> Members {
-        let mut all = Vec::with_capacity(wanted.len());
-        for (source, endpoint) in wanted {
-            let state = self.standings.state(endpoint.id);
-            let since = *self.since.entry(endpoint.id).or_insert_with(Timestamp::now);
-            let standing = self.standings.get(endpoint.id).filter(|_| state != State::Available);
-            let why = standing.map(|standing| standing.why().into()).unwrap_or_default();
-            let weight = upstream.endpoints.get(source).map_or(1, |endpoint| endpoint.weight);
-            all.push(Member { endpoint, source, weight, state, since, why });
-        }
-        let nameless = |endpoint: &strangler_core::snapshot::Endpoint| {
-            let name = self.names.get(&endpoint.host);
-            let has_address = endpoint.host.parse::<IpAddr>().is_ok()
-                || name.is_some_and(|name| !name.addresses.is_empty());
-            (!has_address).then(|| Nameless {
-                endpoint: endpoint.clone(),
-                why: name.and_then(|name| name.fault.clone()),
-            })
-        };
-        let nameless = upstream.endpoints.iter().filter_map(nameless).collect();
-        Members::new(all, nameless, self.standings.next_return())
-    }
-
-    fn tell(&mut self, news: News) {
-        if self.news.len() < NEWS_MAX {
-            self.news.push(news);
-        } else {
-            self.lost_news += 1;
-        }
-    }
 }

@@ -13,8 +13,8 @@ use strangler_core::upstreams::{BreakerChange, State};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
+use super::ledger::News;
 use super::names::Names;
-use super::state::News;
 use super::{UpstreamState, health};
 use crate::live::Live;
 
