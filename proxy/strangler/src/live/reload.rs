@@ -4,27 +4,28 @@
 //! carry state over → one store → tell. Refuses partial changes: whatever is wrong, the configuration in
 //! service goes on, whole.
 
+mod event;
+mod judge;
 mod latching;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use strangler_core::config::{self, Diagnostic, Sources};
-use strangler_core::retreat::Latches;
-use strangler_core::routing;
-use strangler_core::snapshot::{Server, Snapshot};
-use strangler_core::words::Writer;
+use strangler_core::snapshot::Server;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::compile::{self, Compiled, WriterChange};
+use super::compile::{self, WriterChange};
 use super::report::{ConfigurationReport, DiagnosticReport, RejectedReport, ReloadReport, Trigger, now};
-use super::retreat::{
-    Keep, LatchEvent, ResumeOrder, ResumeReport, RetreatError, RetreatOrder, RetreatReport,
-};
+use super::retreat::{Keep, ResumeOrder, ResumeReport, RetreatError, RetreatOrder, RetreatReport};
 use super::source::{Source, Unreadable};
 use super::{Live, Running};
 
+use judge::{Accepted, judge};
+
+pub use event::{Event, Observer};
+pub use judge::{refuse_lost_writers, refuse_stale_reads};
 pub use latching::absorbed_events;
 
 /// Wishes that may wait; whoever asks while it is full waits with them.
@@ -35,67 +36,6 @@ const OUTGOING_STEP: Duration = Duration::from_secs(1);
 
 /// An editor may take a moment between moving the old file away and putting the new one in its place.
 const MISSING_FILE_PATIENCE: Duration = Duration::from_millis(100);
-
-/// What a reload tells the rest of the program.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A configuration is about to serve in which an extracted side owns writes. It must be kept before it
-    /// serves: after a crash in between, the older one would be all there is to compare writers with.
-    Accepted {
-        /// The texts it was read from.
-        sources: Sources,
-    },
-    /// A new configuration serves.
-    Applied {
-        /// What brought it.
-        trigger: Trigger,
-        /// The configuration.
-        running: Arc<Running>,
-        /// The texts it was read from.
-        sources: Sources,
-        /// The outcome as reported.
-        report: ReloadReport,
-    },
-    /// A configuration was refused.
-    Rejected {
-        /// What brought it.
-        trigger: Trigger,
-        /// The outcome as reported.
-        report: ReloadReport,
-    },
-    /// The retreats that were kept cannot be read: every slice is held.
-    RetreatsUnreadable {
-        /// Why.
-        error: String,
-        /// The configuration in service.
-        generation: u64,
-    },
-    /// A guardrail calls for a retreat that cannot be.
-    GuardrailBlocked {
-        /// The slice.
-        slice: String,
-        /// What is broken, and why there is no retreat.
-        sentence: String,
-        /// What the judgement rested on.
-        figures: serde_json::Value,
-        /// The configuration in service.
-        generation: u64,
-    },
-    /// A retreat began or ended.
-    Latch(Box<LatchEvent>),
-    /// The files on disk are again what serves.
-    Restored {
-        /// What brought it.
-        trigger: Trigger,
-        /// In service.
-        generation: u64,
-        /// Of its files.
-        hash: String,
-    },
-}
-
-/// Called with every event, off the data threads, and waited for.
-pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Asks the reload task.
 #[derive(Clone, Debug)]
@@ -390,56 +330,6 @@ impl ReloadTask {
             tracing::error!("a reload could not be recorded");
         }
     }
-}
-
-struct Accepted {
-    compiled: Compiled,
-    changes: Vec<String>,
-    /// A slice's writer is not legacy: going back to an older configuration might lose it.
-    moves_writes: bool,
-}
-
-fn judge(
-    sources: &Sources,
-    base: &std::path::Path,
-    old: &Running,
-    writer_change: WriterChange,
-) -> Result<Accepted, Vec<Diagnostic>> {
-    let compiled = compile::compile(sources, base)?;
-    if writer_change == WriterChange::Refused {
-        refuse_lost_writers(&old.snapshot, &compiled)?;
-    }
-    refuse_stale_reads(&old.snapshot, &compiled, &old.latches)?;
-    let changes =
-        routing::diff(&old.snapshot, &compiled.snapshot).changes.iter().map(ToString::to_string).collect();
-    let moves_writes = compiled.snapshot.slices.iter().any(|slice| slice.writer != Writer::Legacy);
-    Ok(Accepted { compiled, changes, moves_writes })
-}
-
-/// Refuses a configuration that silently takes writes back to legacy.
-///
-/// # Errors
-///
-/// One diagnostic per lost writer, and what else is known about the configuration.
-pub fn refuse_lost_writers(old: &Snapshot, new: &Compiled) -> Result<(), Vec<Diagnostic>> {
-    refuse(compile::lost_writers(old, &new.snapshot), new)
-}
-
-/// Refuses a configuration that would have a retreat serve stale reads.
-///
-/// # Errors
-///
-/// One diagnostic per slice, and what else is known about the configuration.
-pub fn refuse_stale_reads(old: &Snapshot, new: &Compiled, latches: &Latches) -> Result<(), Vec<Diagnostic>> {
-    refuse(compile::stale_reads(old, &new.snapshot, latches), new)
-}
-
-fn refuse(mut errors: Vec<Diagnostic>, new: &Compiled) -> Result<(), Vec<Diagnostic>> {
-    if errors.is_empty() {
-        return Ok(());
-    }
-    errors.extend(new.warnings.iter().cloned());
-    Err(errors)
 }
 
 /// Names of all files, the main file first.
