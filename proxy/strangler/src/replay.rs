@@ -4,6 +4,7 @@
 //! of a replay, and its test of itself. Refuses to send what may have an effect unless asked to, and to read or
 //! write a corpus.
 
+mod context;
 mod identity;
 mod item;
 mod judge;
@@ -14,13 +15,16 @@ mod run;
 mod scan;
 mod selftest;
 mod send;
+mod settings;
 
+pub(crate) use context::with_context;
 pub(crate) use item::Item;
 pub(crate) use load::{LeftOut, Loader, as_recorded};
 pub(crate) use outcome::{Conclusion, Demands, FailOn, Gathered};
-pub(crate) use run::{Judged, Methods, Pace, Primary, RunError, Settings, run, with_context};
+pub(crate) use run::{Judged, RunError, run};
 pub(crate) use selftest::SelfTest;
 pub(crate) use send::Side;
+pub(crate) use settings::{Methods, Pace, Primary, Settings};
 
 /// Which side of a replay: who answered when the corpus was recorded, and who is to take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,14 +1,13 @@
 //! Sending a corpus: so many at a time, at the pace asked for, to both sides.
 
 use std::cell::{Cell, RefCell};
-use std::num::NonZeroU16;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use http::header::{ACCEPT_ENCODING, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
-use strangler_core::compare::{self, Compared, Comparison, Context, NotCompared, Reply};
+use strangler_core::compare::{self, Compared, Comparison, NotCompared, Reply};
 use strangler_core::evidence::Repeated;
 use strangler_core::routing::shadow::{CopyHead, Copying, Course, Direction, Obstacle, Purpose};
 use strangler_core::snapshot::Snapshot;
@@ -16,64 +15,16 @@ use strangler_core::words::{Effect, Owner, Share};
 use tokio::sync::Mutex;
 
 use super::Role;
+use super::context::with_context;
 use super::identity::{Identities, IdentityError, Lines};
 use super::item::Item;
 use super::judge::{self, Against};
-use super::send::{Answer, Lane, Outgoing, Side, Unreachable};
+use super::send::{Answer, Lane, Outgoing, Unreachable};
+use super::settings::{Methods, Pace, Primary, Settings};
 use crate::shadow::recheck;
 
 /// Mismatches that are asked again, at most: enough to tell a race from a fault.
 const RECHECKS_MAX: u32 = 1000;
-
-/// The primary of a replay.
-#[derive(Clone, Debug)]
-pub(crate) enum Primary {
-    /// What was recorded.
-    Recorded,
-    /// Asked now.
-    Live(Side),
-}
-
-/// Which requests are sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Methods {
-    /// Those that only read: by their method, or because their route says so.
-    Safe,
-    /// Those of these methods.
-    These(Vec<String>),
-    /// All.
-    All,
-}
-
-/// When requests are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// As soon as there is room.
-    Asap,
-    /// As they came.
-    Recorded,
-}
-
-/// How a corpus is sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) primary: Primary,
-    pub(crate) candidate: Side,
-    pub(crate) methods: Methods,
-    pub(crate) concurrency: NonZeroU16,
-    pub(crate) pace: Pace,
-    /// Set on every request to the primary.
-    pub(crate) primary_headers: Lines,
-    /// Set on every request to the candidate.
-    pub(crate) candidate_headers: Lines,
-    /// The command that gives fresh credentials.
-    pub(crate) identities: Option<String>,
-    /// Whether a mismatching read is asked again.
-    pub(crate) recheck: bool,
-    /// Share of the reads for which a live primary is asked twice, to learn what differs by itself; `None`: as the
-    /// rules say (`shadow.repeat`).
-    pub(crate) repeat: Option<Share>,
-}
 
 /// What became of one recorded exchange.
 #[derive(Debug)]
@@ -400,43 +351,4 @@ where
 
 fn bears_credentials(lines: &Lines) -> bool {
     lines.iter().any(|(name, _)| matches!(name.as_str(), "authorization" | "cookie" | "x-api-key"))
-}
-
-/// Does something with what a comparison of this item's answers needs to know.
-pub(crate) fn with_context<T>(
-    snapshot: &Snapshot,
-    settings: &Settings,
-    item: &Item,
-    then: impl FnOnce(&Context<'_>) -> T,
-) -> T {
-    let route = snapshot.route(item.route);
-    let (ours, theirs) = origins(snapshot, settings, item);
-    then(&Context {
-        rules: &route.policy.compare,
-        route: &route.id,
-        method: &item.method,
-        target: &item.target,
-        today: crate::live::compile::today(),
-        legacy: compare::Side { origins: &ours },
-        extracted: compare::Side { origins: &theirs },
-    })
-}
-
-/// Names under which legacy and the extracted service may speak of themselves.
-fn origins(snapshot: &Snapshot, settings: &Settings, item: &Item) -> (Vec<String>, Vec<String>) {
-    let host = item.lines.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
-    let host = host.map(|(_, value)| String::from_utf8_lossy(value).to_ascii_lowercase());
-    let asked = host.iter().flat_map(|host| [format!("http://{host}"), format!("https://{host}")]);
-    let public: Vec<String> = snapshot.server.public_url.iter().cloned().chain(asked).collect();
-    let route = snapshot.route(item.route);
-    let rewritten = route.policy.rewrite.as_ref().and_then(|rule| rule.host.as_deref());
-    let mut ours = snapshot.upstream(snapshot.legacy).origins(None);
-    ours.extend(public.iter().cloned());
-    let mut theirs = snapshot.upstream(snapshot.slice(route.slice).upstream).origins(rewritten);
-    theirs.extend(public);
-    if let Primary::Live(side) = &settings.primary {
-        ours.extend(side.origins());
-    }
-    theirs.extend(settings.candidate.origins());
-    (ours, theirs)
 }
