@@ -1,6 +1,6 @@
 //! Which path answers what.
 //!
-//! Every path of the interface is listed once in `Path::parse`.
+//! Every path of the interface is listed once in [`Path`].
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use strangler_core::routing::Explanation;
 use tokio::time::{Duration, timeout};
 
+use super::path::Path;
+use super::query::{Query, percent_decode};
 use super::reply::{Problem, Reply, json, reply, text};
 use super::{Admin, events, evidence, guard, plan, promotion, record, retreat, status, traffic};
 use crate::explain::{ExplainRequest, explain};
@@ -29,78 +31,6 @@ const HISTORY_DEFAULT: usize = 100;
 
 /// Events told at most.
 const HISTORY_MAX: usize = 10_000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Path<'a> {
-    Home,
-    Health,
-    Ready,
-    Metrics,
-    Status,
-    Slices,
-    Slice(&'a str),
-    Explain,
-    Reload,
-    History,
-    Report,
-    Differences,
-    Events,
-    /// A new epoch of a slice's evidence.
-    Restart(&'a str),
-    Inventory,
-    Find,
-    Record,
-    Bundle,
-    Retreat(&'a str),
-    Resume(&'a str),
-    /// What an edit would do.
-    Plan,
-    Unknown,
-}
-
-impl Path<'_> {
-    fn parse(path: &str) -> Path<'_> {
-        match path {
-            "/" => Path::Home,
-            "/healthz" => Path::Health,
-            "/readyz" => Path::Ready,
-            "/metrics" => Path::Metrics,
-            "/api/status" => Path::Status,
-            "/api/slices" => Path::Slices,
-            "/api/explain" => Path::Explain,
-            "/api/reload" => Path::Reload,
-            "/api/history" => Path::History,
-            "/api/differences" => Path::Differences,
-            "/api/report" => Path::Report,
-            "/api/events" => Path::Events,
-            "/api/inventory" => Path::Inventory,
-            "/api/find" => Path::Find,
-            "/api/record" => Path::Record,
-            "/api/bundle" => Path::Bundle,
-            "/api/plan" => Path::Plan,
-            _ => path.strip_prefix("/api/slices/").map_or(Path::Unknown, Path::of_slice),
-        }
-    }
-
-    fn of_slice(rest: &str) -> Path<'_> {
-        match rest.split_once('/') {
-            None if !rest.is_empty() => Path::Slice(rest),
-            Some((slice, "evidence/restart")) if !slice.is_empty() => Path::Restart(slice),
-            Some((slice, "retreat")) if !slice.is_empty() => Path::Retreat(slice),
-            Some((slice, "resume")) if !slice.is_empty() => Path::Resume(slice),
-            _ => Path::Unknown,
-        }
-    }
-
-    const fn allow(self) -> &'static str {
-        match self {
-            Path::Reload | Path::Plan | Path::Restart(_) | Path::Retreat(_) | Path::Resume(_) => "POST",
-            // A recording has no head to be told of before it begins.
-            Path::Record => "GET",
-            _ => "GET, HEAD",
-        }
-    }
-}
 
 /// Answers one request.
 pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
@@ -326,52 +256,6 @@ fn recording(query: &Query) -> Result<record::Wanted, Problem> {
     Ok(record::Wanted { slice, max: number("max")?, seconds: number("seconds")? })
 }
 
-/// Parameters of a request target (`application/x-www-form-urlencoded`).
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn parse(query: &str) -> Query {
-        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (percent_decode(name, true), percent_decode(value, true))
-        });
-        Query(pairs.collect())
-    }
-
-    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    fn first(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-}
-
-/// Decodes `%XX` (and, in forms, `+`); what is no escape stays as it is.
-fn percent_decode(text: &str, plus_is_space: bool) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.as_bytes();
-    while let Some((&byte, rest)) = bytes.split_first() {
-        bytes = rest;
-        match (byte, rest) {
-            (b'%', [high, low, tail @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    out.push(high << 4 | low);
-                    bytes = tail;
-                }
-                _ => out.push(b'%'),
-            },
-            (b'+', _) if plus_is_space => out.push(b' '),
-            _ => out.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing {
     //! Reading of paths, parameters and bodies, for the properties of [`crate::fuzzing`].
@@ -401,37 +285,5 @@ pub(super) mod fuzzing {
         let method = query.first("method").unwrap_or("GET").to_owned();
         let headers = query.all("header").map(str::to_owned).collect();
         Some((method, query.first("url")?.to_owned(), headers, query.first("client_ip").map(str::to_owned)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameters_are_decoded_once() {
-        let query = Query::parse("url=%2Fa%252Fb%3Fx%3D1%26y&header=a%3A+b&header=c:d&flag&bad=%zz");
-        assert_eq!(query.first("url"), Some("/a%2Fb?x=1&y"));
-        assert_eq!(query.all("header").collect::<Vec<_>>(), ["a: b", "c:d"]);
-        assert_eq!(query.first("flag"), Some(""));
-        assert_eq!(query.first("bad"), Some("%zz"));
-        assert_eq!(query.first("none"), None);
-    }
-
-    #[test]
-    fn every_path_of_the_interface_is_known() {
-        for (path, wanted) in [
-            ("/", Path::Home),
-            ("/api/slices/orders", Path::Slice("orders")),
-            ("/api/slices/orders/retreat", Path::Retreat("orders")),
-            ("/api/slices/orders/resume", Path::Resume("orders")),
-            ("/api/slices//resume", Path::Unknown),
-            ("/api/slices/", Path::Unknown),
-            ("/api/slices/orders/other", Path::Unknown),
-            ("/api", Path::Unknown),
-            ("/healthz/", Path::Unknown),
-        ] {
-            assert_eq!(Path::parse(path), wanted, "{path}");
-        }
     }
 }

@@ -1,0 +1,185 @@
+//! What a person must know first, in one sentence: the most urgent fact, and only that.
+
+use strangler_core::snapshot::Snapshot;
+use strangler_core::words::{Phase, SliceId, Writer};
+
+use crate::admin::Admin;
+use crate::admin::recent::{Counts, Tally};
+use crate::live::Running;
+use crate::live::report::ConfigurationReport;
+
+/// Fewer requests say nothing about a rate.
+const REQUESTS_MIN: u64 = 20;
+
+/// The most urgent fact.
+pub(super) fn sentence(
+    state: &str,
+    running: &Running,
+    configuration: &ConfigurationReport,
+    recent: &Tally,
+) -> String {
+    let snapshot = &running.snapshot;
+    if state == "draining" {
+        return "Shutting down: requests in flight are being finished.".to_owned();
+    }
+    if let Some(sentence) = errors(&attributed(snapshot, recent)) {
+        return sentence;
+    }
+    if let Some(rejected) = &configuration.rejected {
+        let count = rejected.diagnostics.iter().filter(|d| d.severity == "error").count();
+        let problems = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
+        let serving = if configuration.from_last_good {
+            "the last good configuration".to_owned()
+        } else {
+            format!("generation {}", configuration.generation)
+        };
+        return format!("The files on disk are refused ({problems}): {serving} goes on serving.");
+    }
+    if let Some(sentence) = retreated(running) {
+        return sentence;
+    }
+    if !configuration.restart_required.is_empty() {
+        return format!("All serves; {} waits for a restart.", configuration.restart_required.join(", "));
+    }
+    let moved = (0..)
+        .map(SliceId)
+        .zip(&snapshot.slices)
+        .filter(|(id, slice)| {
+            running.facts().retreat(*id).unwrap_or(slice.phase).min(slice.phase) >= Phase::Extracted
+        })
+        .count();
+    match snapshot.slices.len() {
+        0 => "Legacy answers everything: no slice is configured.".to_owned(),
+        1 if moved == 0 => "Legacy answers everything: the one slice has not been moved.".to_owned(),
+        all if moved == 0 => format!("Legacy answers everything: none of {all} slices has been moved."),
+        1 => "The one slice is answered by its extracted service.".to_owned(),
+        all => format!("{moved} of {all} slices are answered by their extracted services."),
+    }
+}
+
+/// A guardrail that calls for a retreat that cannot be: nothing is more urgent.
+pub(super) fn blocked(admin: &Admin) -> Option<String> {
+    let standings = admin.parts.guardrails.standings();
+    let mut all = standings.iter().flat_map(|(slice, shown)| shown.iter().map(move |one| (slice, one)));
+    all.find_map(|(slice, one)| {
+        one.blocked.as_ref()?;
+        Some(format!(
+            "The guardrail of slice {slice} is broken, and a retreat would serve stale data: see GUARDRAILS."
+        ))
+    })
+}
+
+/// Which slices are held below what the file says, if any are.
+fn retreated(running: &Running) -> Option<String> {
+    if running.latches.everywhere().is_some() {
+        let sentence =
+            "Retreats could not be read: every slice is held at shadow or below until it is resumed.";
+        return Some(sentence.to_owned());
+    }
+    let held = running.snapshot.slices.iter().filter_map(|slice| {
+        let latch = running.latches.get(&slice.name)?;
+        Some((slice, latch))
+    });
+    let held: Vec<_> = held.collect();
+    match held.as_slice() {
+        [] => None,
+        [(slice, latch)] => Some(format!(
+            "Slice {name} has retreated to {}; `strangler resume {name}` lets it go on.",
+            latch.to,
+            name = slice.name
+        )),
+        several => {
+            Some(format!("{} slices have retreated; `strangler resume` lets them go on.", several.len()))
+        }
+    }
+}
+
+/// Counts the failures that the proxy answered for a side (502, 503, 504) as that side's, where it is clear
+/// which side that was.
+fn attributed(snapshot: &Snapshot, recent: &Tally) -> Tally {
+    let mut attributed = Tally::new();
+    for ((slice, owner), counts) in recent {
+        let (owner, requests) = match owner.as_str() {
+            "proxy" => (side_of(snapshot, slice), counts.errors),
+            owner => (owner, counts.requests),
+        };
+        let sum = attributed.entry((slice.clone(), owner.to_owned())).or_default();
+        sum.requests += requests;
+        sum.errors += counts.errors;
+    }
+    attributed
+}
+
+/// The side that takes all of a slice's requests; `proxy` where reads and writes go to different ones.
+fn side_of(snapshot: &Snapshot, slice: &str) -> &'static str {
+    let Some(slice) = snapshot.slices.iter().find(|known| *known.name == *slice) else { return "legacy" };
+    let reads_moved = slice.phase >= Phase::Extracted;
+    match (reads_moved, slice.writer) {
+        (true, Writer::Extracted) => "extracted",
+        (false, Writer::Legacy) => "legacy",
+        _ => "proxy",
+    }
+}
+
+/// Who fails most, if anybody does: "Errors come from extracted products, 12 %; legacy 0.1 %".
+fn errors(recent: &Tally) -> Option<String> {
+    let rate = |counts: &Counts| counts.errors.saturating_mul(10_000) / counts.requests.max(1);
+    let enough = recent.iter().filter(|(_, counts)| counts.requests >= REQUESTS_MIN);
+    // What the proxy answers itself, it answers because of somebody: where both fail alike, that one is named.
+    let ((slice, owner), worst) =
+        enough.max_by_key(|((_, owner), counts)| (rate(counts), owner != "proxy"))?;
+    // Under 1 % nothing is said first; the table says it.
+    if rate(worst) < 100 {
+        return None;
+    }
+    let share = percent(rate(worst));
+    let from = match slice.as_str() {
+        "" => format!("{owner} (no slice)"),
+        slice => format!("{owner} {slice}"),
+    };
+    let mut legacy = Counts::default();
+    for (_, counts) in recent.iter().filter(|((_, owner), _)| owner == "legacy") {
+        legacy.requests += counts.requests;
+        legacy.errors += counts.errors;
+    }
+    let beside = match owner.as_str() {
+        "legacy" => String::new(),
+        _ if legacy.requests == 0 => String::new(),
+        _ => format!("; legacy {}", percent(rate(&legacy))),
+    };
+    Some(format!("Errors come from {from}, {share}{beside}."))
+}
+
+fn percent(basis_points: u64) -> String {
+    match (basis_points / 100, basis_points % 100 / 10) {
+        (whole, 0) => format!("{whole} %"),
+        (whole, tenths) => format!("{whole}.{tenths} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(rows: &[(&str, &str, u64, u64)]) -> Tally {
+        let row = |(slice, owner, requests, errors): &(&str, &str, u64, u64)| {
+            (((*slice).to_owned(), (*owner).to_owned()), Counts { requests: *requests, errors: *errors })
+        };
+        rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn the_worst_owner_is_named_first() {
+        let both = tally(&[("products", "extracted", 100, 12), ("products", "legacy", 1000, 1)]);
+        assert_eq!(
+            errors(&both).as_deref(),
+            Some("Errors come from extracted products, 12 %; legacy 0.1 %.")
+        );
+        assert_eq!(errors(&tally(&[("products", "extracted", 19, 19)])), None);
+        assert_eq!(errors(&tally(&[("products", "extracted", 1000, 9)])), None);
+        assert_eq!(
+            errors(&tally(&[("", "legacy", 40, 40)])).as_deref(),
+            Some("Errors come from legacy (no slice), 100 %.")
+        );
+    }
+}
