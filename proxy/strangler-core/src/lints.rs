@@ -54,6 +54,8 @@ pub enum Kind {
     CacheableCanary,
     /// A peer sends `X-Forwarded-*` and is not trusted: everybody seems to have its address.
     UntrustedForwarder,
+    /// A guardrail has seen too few reads over a whole window, and will never decide at this rate.
+    GuardrailUndecided,
 }
 
 impl Kind {
@@ -67,6 +69,7 @@ impl Kind {
             Kind::FormAcross => "form-across",
             Kind::CacheableCanary => "cacheable-canary",
             Kind::UntrustedForwarder => "untrusted-forwarder",
+            Kind::GuardrailUndecided => "guardrail-undecided",
         }
     }
 
@@ -88,6 +91,7 @@ impl Kind {
                 "say `Cache-Control: private` while the canary runs, or let `Vary` name what tells clients apart"
             }
             Kind::UntrustedForwarder => "name it in `server.trusted_proxies` if it is yours",
+            Kind::GuardrailUndecided => "lengthen `guardrails.window`, or lower `guardrails.min_requests`",
         }
     }
 }
@@ -103,7 +107,7 @@ pub struct Lint {
     pub route: String,
     /// What was seen, in a sentence.
     pub sentence: String,
-    /// One example, redacted.
+    /// One example, redacted; empty where there is none to give.
     pub example: String,
     /// How often it was seen.
     pub seen: u64,

@@ -6,10 +6,12 @@
 mod api;
 mod events;
 pub mod evidence;
+pub mod fallbacks;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod guard;
 pub mod guardrail;
+pub mod lag;
 mod lints;
 mod path;
 pub(crate) mod plan;

@@ -164,6 +164,15 @@ impl Telemetry {
         sums
     }
 
+    /// The same by the word for the failure: two failures may have one.
+    pub fn fallbacks_by_reason(&self) -> BTreeMap<(Arc<str>, String), u64> {
+        let mut sums = BTreeMap::new();
+        for ((slice, trouble), count) in self.fallbacks() {
+            *sums.entry((slice, trouble.to_string())).or_default() += count;
+        }
+        sums
+    }
+
     /// Routes whose copying has stopped.
     pub fn stopped(&self) -> Vec<Stopped> {
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -204,7 +213,8 @@ impl Telemetry {
 
     /// All metrics in the Prometheus text format, version 0.0.4.
     pub fn render_prometheus(&self, running: &Running) -> String {
-        render::render(self, &self.lock(), running, self.config_stale.load(Ordering::Relaxed))
+        let fallbacks = self.fallbacks_by_reason();
+        render::render(self, &self.lock(), &fallbacks, running, self.config_stale.load(Ordering::Relaxed))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Shard>>> {

@@ -1,10 +1,13 @@
 //! Guardrails, as the admin listener tells them.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strangler_core::guardrail::bound::Rate;
 use strangler_core::guardrail::verdict::Verdict;
 use strangler_core::guardrail::watcher::Standing;
+use strangler_core::lints::{Kind, Lint};
 
+use super::status::TrafficReport;
 use crate::guard::Shown;
 
 /// One guardrail of a slice that is armed.
@@ -27,6 +30,9 @@ pub struct GuardrailReport {
     /// It will never decide at the rate seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// What to do about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 /// One side of a guardrail's window.
@@ -41,8 +47,8 @@ pub struct SideReport {
 }
 
 impl GuardrailReport {
-    /// A guardrail as it is told.
-    pub fn of(slice: &str, shown: &Shown) -> GuardrailReport {
+    /// A guardrail as it is told. `recent`: what the slice was asked in the last minute, with a key or without.
+    pub fn of(slice: &str, shown: &Shown, recent: &TrafficReport) -> GuardrailReport {
         let Standing { watch, verdict, seen, covered, blocked, starved, armed: _ } = &shown.standing;
         let limits = &watch.guardrails;
         let state = match verdict {
@@ -61,12 +67,26 @@ impl GuardrailReport {
             ),
         };
         let min = limits.min_requests;
-        let warning = starved.then(|| {
-            format!(
-                "the guardrail of slice {slice} cannot decide: {reads} reads of keyed clients in {minutes}, it needs \
-                 {min}; lengthen `guardrails.window`, or lower `min_requests`"
-            )
-        });
+        let keyless = (seen.extracted.all + seen.legacy.all == 0).then(|| recent.legacy + recent.extracted);
+        let (warning, help) = match keyless.filter(|requests| *requests > 0) {
+            _ if !starved => (None, None),
+            Some(requests) => {
+                let requests =
+                    if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
+                let warning = format!(
+                    "the guardrail of slice {slice} cannot decide: no client shows a cohort key ({requests} in the \
+                     last minute, no keyed read in {minutes})"
+                );
+                (Some(warning), Some("name something in `cohort_by` that clients send".to_owned()))
+            }
+            None => {
+                let warning = format!(
+                    "the guardrail of slice {slice} cannot decide: {reads} reads of keyed clients in {minutes}, it \
+                     needs {min}"
+                );
+                (Some(warning), Some(Kind::GuardrailUndecided.help().to_owned()))
+            }
+        };
         GuardrailReport {
             state: state.to_owned(),
             sentence,
@@ -76,7 +96,22 @@ impl GuardrailReport {
             legacy: side(seen.legacy, seen.legacy_p95),
             extracted: side(seen.extracted, seen.extracted_p95),
             warning,
+            help,
         }
+    }
+
+    /// The warning as what traffic has taught.
+    pub(super) fn lint(&self, slice: &str) -> Option<Lint> {
+        Some(Lint {
+            kind: Kind::GuardrailUndecided,
+            slice: slice.to_owned(),
+            route: String::new(),
+            sentence: self.warning.clone()?,
+            example: String::new(),
+            seen: self.extracted.reads,
+            last: Timestamp::now(),
+            help: self.help.clone().unwrap_or_default(),
+        })
     }
 }
 

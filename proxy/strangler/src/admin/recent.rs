@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::fallbacks::FallbackTally;
 use crate::telemetry::Telemetry;
 
 /// Time between two samples.
@@ -24,9 +25,18 @@ pub(super) struct Counts {
     pub(super) errors: u64,
 }
 
+/// What was counted at one moment, since the process started; or from one moment to another.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counted {
+    /// Who answered.
+    pub(super) answered: Tally,
+    /// Reads that legacy was asked in place of the extracted side.
+    pub(super) fallbacks: FallbackTally,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    samples: Mutex<VecDeque<Tally>>,
+    samples: Mutex<VecDeque<Counted>>,
 }
 
 impl Recent {
@@ -35,26 +45,40 @@ impl Recent {
         if samples.len() == SAMPLES {
             samples.pop_front();
         }
-        samples.push_back(tally(telemetry));
+        samples.push_back(counted(telemetry));
     }
 
     /// What was answered since the oldest sample.
-    pub(super) fn since_oldest(&self, total: &Tally) -> Tally {
+    pub(super) fn since_oldest(&self, total: &Counted) -> Counted {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(oldest) = samples.front() else { return total.clone() };
         let since = |key: &(String, String), now: &Counts| {
-            let then = oldest.get(key).copied().unwrap_or_default();
+            let then = oldest.answered.get(key).copied().unwrap_or_default();
             Counts {
                 requests: now.requests.saturating_sub(then.requests),
                 errors: now.errors.saturating_sub(then.errors),
             }
         };
-        total.iter().map(|(key, now)| (key.clone(), since(key, now))).collect()
+        let asked = |key: &(String, String), now: &u64| {
+            now.saturating_sub(oldest.fallbacks.get(key).copied().unwrap_or_default())
+        };
+        Counted {
+            answered: total.answered.iter().map(|(key, now)| (key.clone(), since(key, now))).collect(),
+            fallbacks: total.fallbacks.iter().map(|(key, now)| (key.clone(), asked(key, now))).collect(),
+        }
     }
 }
 
-/// Everything answered since the process started.
-pub(super) fn tally(telemetry: &Telemetry) -> Tally {
+/// Everything since the process started.
+pub(super) fn counted(telemetry: &Telemetry) -> Counted {
+    let fallbacks = telemetry.fallbacks_by_reason();
+    Counted {
+        answered: tally(telemetry),
+        fallbacks: fallbacks.into_iter().map(|((slice, why), n)| ((slice.to_string(), why), n)).collect(),
+    }
+}
+
+fn tally(telemetry: &Telemetry) -> Tally {
     let mut tally = Tally::new();
     for row in telemetry.traffic() {
         let counts = tally.entry((row.slice.to_string(), row.owner.to_owned())).or_default();

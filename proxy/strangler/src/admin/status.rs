@@ -7,6 +7,7 @@ mod sentence;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use strangler_core::snapshot::{Route, Slice};
 use strangler_core::words::{Phase, SliceId};
@@ -17,8 +18,10 @@ pub use report::{
 
 use super::Admin;
 use super::evidence::EvidenceLine;
+use super::fallbacks::FallbackReport;
 use super::guardrail::GuardrailReport;
-use super::recent::{self, Tally};
+use super::lag::SyncLagReport;
+use super::recent::{self, Counted};
 use super::upstreams;
 use crate::guard::Shown;
 use crate::live::Running;
@@ -33,12 +36,14 @@ pub(super) fn status(admin: &Admin, lines: Lines) -> StatusReport {
     let parts = &admin.parts;
     let running = parts.live.pin();
     let configuration = parts.configuration.report();
-    let total = recent::tally(&parts.telemetry);
+    let total = recent::counted(&parts.telemetry);
     let state = parts.readiness.as_str().to_owned();
     let recent = admin.recent.since_oldest(&total);
+    let slices = slice_reports(admin, &running, (&total, &recent), lines);
     StatusReport {
-        sentence: sentence::blocked(admin)
-            .unwrap_or_else(|| sentence::sentence(&state, &running, &configuration, &recent)),
+        sentence: sentence::blocked(admin).unwrap_or_else(|| {
+            sentence::sentence(&state, &running, &configuration, &recent.answered, &slices)
+        }),
         state,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
@@ -50,9 +55,9 @@ pub(super) fn status(admin: &Admin, lines: Lines) -> StatusReport {
             traffic: traffic(&total, ""),
             recent: traffic(&recent, ""),
         },
-        slices: slice_reports(admin, &running, (&total, &recent), lines),
         retreats_unreadable: running.latches.everywhere().map(|all| LatchReport::from(&all.latch)),
-        lints: super::lints::lints(admin),
+        lints: super::lints::lints(admin, &slices),
+        slices,
         copying_stopped: copying_stopped(&parts.telemetry),
         upstreams: upstreams::report(&running),
         configuration,
@@ -71,7 +76,7 @@ fn copying_stopped(telemetry: &Telemetry) -> Vec<StoppedReport> {
 
 pub(super) fn slices(admin: &Admin, lines: Lines) -> BTreeMap<&'static str, Vec<SliceReport>> {
     let running = admin.parts.live.pin();
-    let total = recent::tally(&admin.parts.telemetry);
+    let total = recent::counted(&admin.parts.telemetry);
     let recent = admin.recent.since_oldest(&total);
     BTreeMap::from([("slices", slice_reports(admin, &running, (&total, &recent), lines))])
 }
@@ -79,19 +84,21 @@ pub(super) fn slices(admin: &Admin, lines: Lines) -> BTreeMap<&'static str, Vec<
 pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<SliceDetailReport> {
     let running = admin.parts.live.pin();
     let snapshot = &running.snapshot;
-    let total = recent::tally(&admin.parts.telemetry);
+    let total = recent::counted(&admin.parts.telemetry);
     let recent = admin.recent.since_oldest(&total);
     let index = snapshot.slices.iter().position(|slice| *slice.name == *name)?;
     let id = SliceId(u32::try_from(index).ok()?);
     let slice = snapshot.slice(id);
     let routes = snapshot.routes.iter().filter(|route| route.slice == id);
+    let standings = admin.parts.guardrails.standings();
+    let report = SliceReport {
+        evidence: lines.remove(name),
+        ..slice_report(&running, id, routes.clone().count(), (&total, &recent), &standings)
+    };
+    let learned = super::lints::lints(admin, std::slice::from_ref(&report));
     Some(SliceDetailReport {
-        slice: SliceReport {
-            evidence: lines.remove(name),
-            guardrails: guardrails(name, &admin.parts.guardrails.standings()),
-            ..slice_report(&running, slice, routes.clone().count(), (&total, &recent))
-        },
-        lints: super::lints::lints(admin).into_iter().filter(|lint| lint.slice == name).collect(),
+        slice: report,
+        lints: learned.into_iter().filter(|lint| lint.slice == name).collect(),
         routes: routes.map(|route| route_report(route, running.facts().retreat(id))).collect(),
         except: slice.except.iter().map(|pattern| pattern.text.clone()).collect(),
     })
@@ -100,7 +107,7 @@ pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<Slice
 fn slice_reports(
     admin: &Admin,
     running: &Running,
-    tallies: (&Tally, &Tally),
+    counted: (&Counted, &Counted),
     mut lines: Lines,
 ) -> Vec<SliceReport> {
     let standings = admin.parts.guardrails.standings();
@@ -111,24 +118,26 @@ fn slice_reports(
             *count += 1;
         }
     }
-    let counted = snapshot.slices.iter().zip(counts);
-    counted
-        .map(|(slice, routes)| SliceReport {
-            evidence: lines.remove(&*slice.name),
-            guardrails: guardrails(&slice.name, &standings),
-            ..slice_report(running, slice, routes, tallies)
-        })
-        .collect()
+    let each = (0..).map(SliceId).zip(&snapshot.slices).zip(counts);
+    each.map(|((id, slice), routes)| SliceReport {
+        evidence: lines.remove(&*slice.name),
+        ..slice_report(running, id, routes, counted, &standings)
+    })
+    .collect()
 }
 
+/// All but its evidence.
 fn slice_report(
     running: &Running,
-    slice: &Slice,
+    id: SliceId,
     route_count: usize,
-    (total, recent): (&Tally, &Tally),
+    (total, recent): (&Counted, &Counted),
+    standings: &BTreeMap<Arc<str>, Vec<Shown>>,
 ) -> SliceReport {
     let snapshot = &running.snapshot;
+    let slice = snapshot.slice(id);
     let latch = running.latches.get(&slice.name);
+    let (traffic, lately) = (traffic(total, &slice.name), traffic(recent, &slice.name));
     SliceReport {
         name: slice.name.to_string(),
         phase: slice.phase.as_str().to_owned(),
@@ -143,9 +152,12 @@ fn slice_report(
         place: format!("{}:{}", slice.place.file, slice.place.line),
         route_count,
         share: share(slice, latch.map(|latch| latch.to)),
-        traffic: traffic(total, &slice.name),
-        recent: traffic(recent, &slice.name),
-        guardrails: Vec::new(),
+        fallbacks: FallbackReport::of(&total.fallbacks, &slice.name, traffic.extracted),
+        recent_fallbacks: FallbackReport::of(&recent.fallbacks, &slice.name, lately.extracted),
+        sync_lag: SyncLagReport::of(running, id, Instant::now()),
+        guardrails: guardrails(&slice.name, standings, &lately),
+        traffic,
+        recent: lately,
         evidence: None,
     }
 }
@@ -156,9 +168,13 @@ fn share(slice: &Slice, latched: Option<Phase>) -> Option<String> {
     slice.canary.as_ref().filter(|_| is_canary).map(|canary| canary.share.to_string())
 }
 
-fn guardrails(slice: &str, standings: &BTreeMap<Arc<str>, Vec<Shown>>) -> Vec<GuardrailReport> {
+fn guardrails(
+    slice: &str,
+    standings: &BTreeMap<Arc<str>, Vec<Shown>>,
+    recent: &TrafficReport,
+) -> Vec<GuardrailReport> {
     let of_slice = standings.get(slice).map(Vec::as_slice).unwrap_or_default();
-    of_slice.iter().map(|shown| GuardrailReport::of(slice, shown)).collect()
+    of_slice.iter().map(|shown| GuardrailReport::of(slice, shown, recent)).collect()
 }
 
 fn effective(stated: Phase, latched: Option<Phase>) -> String {
@@ -176,8 +192,10 @@ fn route_report(route: &Route, latched: Option<Phase>) -> RouteReport {
     }
 }
 
-fn traffic(total: &Tally, slice: &str) -> TrafficReport {
-    let of = |owner: &str| total.get(&(slice.to_owned(), owner.to_owned())).copied().unwrap_or_default();
+fn traffic(counted: &Counted, slice: &str) -> TrafficReport {
+    let of = |owner: &str| {
+        counted.answered.get(&(slice.to_owned(), owner.to_owned())).copied().unwrap_or_default()
+    };
     let (legacy, extracted, proxy) = (of("legacy"), of("extracted"), of("proxy"));
     TrafficReport {
         legacy: legacy.requests,

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strangler_core::upstreams::State;
 
+use super::fallbacks;
 use crate::live::Running;
 use crate::upstream::UpstreamState;
-use crate::upstream::members::{Member, Nameless};
+use crate::upstream::members::{Member, Members, Nameless};
 
 /// One upstream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,8 +49,12 @@ pub struct EndpointReport {
     pub address: Option<String>,
     /// Requests in flight over all threads.
     pub in_flight: u32,
-    /// Relative share.
+    /// As written; each address of a name has its name's.
     pub weight: u32,
+    /// The share of the upstream's requests that its weight is worth among those that are asked now, such as
+    /// `"33.33%"`; none where nobody is.
+    #[serde(default)]
+    pub share: Option<String>,
     /// `available`, `ejected`, `unhealthy`, or `unresolved` where a name has no address.
     #[serde(default)]
     pub state: String,
@@ -79,17 +84,23 @@ fn upstream(state: &UpstreamState, is_legacy: bool) -> UpstreamReport {
         is_legacy,
         in_flight: state.in_flight(),
         breaker,
-        endpoints: members.all.iter().map(endpoint).chain(members.nameless.iter().map(unresolved)).collect(),
+        endpoints: members
+            .all
+            .iter()
+            .map(|member| endpoint(&members, member))
+            .chain(members.nameless.iter().map(unresolved))
+            .collect(),
     }
 }
 
-fn endpoint(member: &Member) -> EndpointReport {
+fn endpoint(members: &Members, member: &Member) -> EndpointReport {
     let state = &member.endpoint;
     EndpointReport {
         url: state.endpoint.origin(),
         address: Some(state.address.to_string()),
         in_flight: state.in_flight.load(Ordering::Relaxed),
         weight: member.weight,
+        share: fallbacks::share(members.weight_of(member), members.weights()),
         state: member.state.as_str().to_owned(),
         since: Some(time(member.since)),
         why: said(&member.why).filter(|_| member.state != State::Available),
@@ -102,6 +113,7 @@ fn unresolved(nameless: &Nameless) -> EndpointReport {
         address: None,
         in_flight: 0,
         weight: nameless.endpoint.weight,
+        share: None,
         state: "unresolved".to_owned(),
         since: None,
         why: nameless.why.as_deref().map(str::to_owned),

@@ -119,17 +119,23 @@ fn learned(arguments: &CheckArguments) -> Result<Vec<Lint>, Failure> {
     Ok(answer.parse::<StatusReport>()?.lints)
 }
 
-/// A lint as a warning at its route's line.
+/// A lint as a warning at its route's line, or its slice's.
 fn warning(lint: &Lint, snapshot: Option<&Snapshot>) -> Diagnostic {
     let route = snapshot.and_then(|snapshot| snapshot.routes.iter().find(|route| *route.id == *lint.route));
+    let slice = snapshot.and_then(|snapshot| snapshot.slices.iter().find(|slice| *slice.name == *lint.slice));
+    let place = route.map(|route| &route.place).or_else(|| slice.map(|slice| &slice.place));
     let of = if lint.route.is_empty() { String::new() } else { format!("`{}`: ", lint.route) };
     let times = if lint.seen == 1 { "once".to_owned() } else { format!("{} times", lint.seen) };
+    let example = match lint.example.as_str() {
+        "" => String::new(),
+        example => format!(", such as `{example}` (seen {times})"),
+    };
     Diagnostic {
         severity: Severity::Warning,
         code: lint.kind.as_str(),
-        place: route.map(|route| route.place.clone()),
+        place: place.cloned(),
         excerpt: None,
-        message: format!("{of}{}, such as `{}` (seen {times})", lint.sentence, lint.example),
+        message: format!("{of}{}{example}", lint.sentence),
         help: Some(lint.help.clone()),
         related: Vec::new(),
     }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Instant;
 
 use strangler_core::compare::Account;
+use strangler_core::routing::fallback::LagState;
 use strangler_core::upstreams::{BreakerPosition, State};
-use strangler_core::words::Phase;
+use strangler_core::words::{Phase, SliceId};
 
 use super::labels::{Limit, Role, Side};
 use super::shard::{BUCKETS, Shard};
@@ -18,7 +20,13 @@ macro_rules! line {
     ($out:expr, $($arg:tt)*) => { let _infallible = writeln!($out, $($arg)*); };
 }
 
-pub(super) fn render(telemetry: &Telemetry, shards: &[Arc<Shard>], running: &Running, stale: bool) -> String {
+pub(super) fn render(
+    telemetry: &Telemetry,
+    shards: &[Arc<Shard>],
+    sums: &BTreeMap<(Arc<str>, String), u64>,
+    running: &Running,
+    stale: bool,
+) -> String {
     let mut out = String::with_capacity(16 * 1024);
     requests(&mut out, shards);
     durations(&mut out, shards);
@@ -33,7 +41,7 @@ pub(super) fn render(telemetry: &Telemetry, shards: &[Arc<Shard>], running: &Run
         line!(out, "strangler_limits_total{{limit=\"{}\"}} {count}", limit.as_str());
     }
     accounts(&mut out, shards);
-    fallbacks(&mut out, shards);
+    fallbacks(&mut out, sums);
     stopped(&mut out, telemetry);
     retreats(&mut out, telemetry, running);
     near_misses(&mut out, shards, running);
@@ -162,23 +170,14 @@ fn accounts(out: &mut String, shards: &[Arc<Shard>]) {
     }
 }
 
-fn fallbacks(out: &mut String, shards: &[Arc<Shard>]) {
-    let mut sums = BTreeMap::new();
-    for shard in shards {
-        shard.add_fallbacks(&mut sums);
-    }
-    // Two failures may have one word.
-    let mut by_word: BTreeMap<(Arc<str>, String), u64> = BTreeMap::new();
-    for ((slice, trouble), count) in sums {
-        *by_word.entry((slice, trouble.to_string())).or_default() += count;
-    }
+fn fallbacks(out: &mut String, sums: &BTreeMap<(Arc<str>, String), u64>) {
     line!(
         out,
         "# HELP strangler_fallbacks_total Reads that legacy was asked because the extracted side failed.\n\
          # TYPE strangler_fallbacks_total counter"
     );
-    for ((slice, reason), count) in by_word {
-        let slice = escape(&slice);
+    for ((slice, reason), count) in sums {
+        let slice = escape(slice);
         line!(out, "strangler_fallbacks_total{{slice=\"{slice}\",reason=\"{reason}\"}} {count}");
     }
 }
@@ -224,6 +223,7 @@ fn configuration(out: &mut String, running: &Running, stale: bool) {
             line!(out, "strangler_phase{{slice=\"{}\",phase=\"{phase}\"}} {holds}", escape(&slice.name));
         }
     }
+    sync_lag(out, running);
     upstreams(out, running);
     line!(
         out,
@@ -234,6 +234,34 @@ fn configuration(out: &mut String, running: &Running, stale: bool) {
         running.generation,
         u8::from(stale)
     );
+}
+
+/// Of slices whose file says whom to ask.
+fn sync_lag(out: &mut String, running: &Running) {
+    let (now, snapshot) = (Instant::now(), &running.snapshot);
+    let ids = (0..).map(SliceId).zip(&snapshot.slices);
+    let asked = ids
+        .filter_map(|(id, slice)| Some((slice, slice.sync_lag.as_ref()?.max, running.lags.state(id, now))));
+    let all: Vec<_> = asked.map(|(slice, max, state)| (escape(&slice.name), max, state)).collect();
+    line!(
+        out,
+        "# HELP strangler_sync_lag_seconds How late the data of the side that does not write is; none while nobody says.\n\
+         # TYPE strangler_sync_lag_seconds gauge"
+    );
+    for (slice, _, state) in &all {
+        if let LagState::Behind(lag) = state {
+            line!(out, "strangler_sync_lag_seconds{{slice=\"{slice}\"}} {}", lag.as_secs_f64());
+        }
+    }
+    line!(
+        out,
+        "# HELP strangler_sync_lag_within 1 while that is known and within `sync_lag.max`, else 0.\n\
+         # TYPE strangler_sync_lag_within gauge"
+    );
+    for (slice, max, state) in &all {
+        let within = u8::from(matches!(state, LagState::Behind(lag) if lag <= max));
+        line!(out, "strangler_sync_lag_within{{slice=\"{slice}\"}} {within}");
+    }
 }
 
 fn upstreams(out: &mut String, running: &Running) {

@@ -42,21 +42,49 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct LagGauge {
     settings: SyncLag,
-    /// What was said last, and until when it holds.
-    said: ArcSwapOption<(Duration, Instant)>,
+    /// What was said last.
+    said: ArcSwapOption<Said>,
+    /// Why the last question had no answer; none where it had one.
+    fault: ArcSwapOption<String>,
+}
+
+/// A lag as it was said.
+#[derive(Debug)]
+struct Said {
+    lag: Duration,
+    at: Instant,
+    /// Until when it holds.
+    until: Instant,
+}
+
+/// What is known of a lag, to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LagShown {
+    /// As far as it is known now.
+    pub state: LagState,
+    /// What was said last, however long ago, and how long ago that was.
+    pub last: Option<(Duration, Duration)>,
+    /// Why the last question had no answer; none where it had one.
+    pub fault: Option<String>,
 }
 
 impl LagGauge {
     fn new(settings: SyncLag) -> LagGauge {
-        LagGauge { settings, said: ArcSwapOption::empty() }
+        LagGauge { settings, said: ArcSwapOption::empty(), fault: ArcSwapOption::empty() }
     }
 
     /// The lag, as far as it is known now.
     pub fn state(&self, now: Instant) -> LagState {
         match &*self.said.load() {
-            Some(said) if now <= said.1 => LagState::Behind(said.0),
+            Some(said) if now <= said.until => LagState::Behind(said.lag),
             _ => LagState::Unknown,
         }
+    }
+
+    fn shown(&self, now: Instant) -> LagShown {
+        let last = self.said.load().as_ref().map(|said| (said.lag, now.saturating_duration_since(said.at)));
+        let fault = self.fault.load().as_ref().map(|fault| String::clone(fault));
+        LagShown { state: self.state(now), last, fault }
     }
 
     fn interval(&self) -> Duration {
@@ -64,7 +92,13 @@ impl LagGauge {
     }
 
     fn told(&self, lag: Duration, now: Instant) {
-        self.said.store(Some(Arc::new((lag, now + self.interval() * 3 + TIMEOUT))));
+        let until = now + self.interval() * 3 + TIMEOUT;
+        self.said.store(Some(Arc::new(Said { lag, at: now, until })));
+        self.fault.store(None);
+    }
+
+    fn not_told(&self, why: &str) {
+        self.fault.store(Some(Arc::new(why.to_owned())));
     }
 }
 
@@ -92,8 +126,16 @@ impl Lags {
 
     /// The lag of a slice, as far as it is known now.
     pub fn state(&self, slice: SliceId, now: Instant) -> LagState {
-        let gauge = self.by_slice.get(slice.0 as usize).and_then(Option::as_ref);
-        gauge.map_or(LagState::Unknown, |gauge| gauge.state(now))
+        self.gauge(slice).map_or(LagState::Unknown, |gauge| gauge.state(now))
+    }
+
+    /// All that is known of the lag of a slice; none where its file does not say whom to ask.
+    pub fn shown(&self, slice: SliceId, now: Instant) -> Option<LagShown> {
+        self.gauge(slice).map(|gauge| gauge.shown(now))
+    }
+
+    fn gauge(&self, slice: SliceId) -> Option<&Arc<LagGauge>> {
+        self.by_slice.get(slice.0 as usize).and_then(Option::as_ref)
     }
 }
 
@@ -128,6 +170,8 @@ impl Drop for Asking {
 
 async fn ask_on(gauge: Arc<LagGauge>) {
     let url = &gauge.settings.url;
+    // A query may hold what the environment keeps secret.
+    let asked = url.split_once('?').map_or(url.as_str(), |(before, _)| before);
     let mut ticks = tokio::time::interval(gauge.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = None;
@@ -141,13 +185,15 @@ async fn ask_on(gauge: Arc<LagGauge>) {
             Ok(lag) => {
                 gauge.told(*lag, Instant::now());
                 if known == Some(false) {
-                    tracing::info!(url, "the lag of synchronisation is known again");
+                    tracing::info!(asked, "the lag of synchronisation is known again");
                 }
             }
-            Err(why) if known != Some(false) => {
-                tracing::warn!(url, why, "the lag of synchronisation cannot be asked for");
+            Err(why) => {
+                gauge.not_told(why);
+                if known != Some(false) {
+                    tracing::warn!(asked, why, "the lag of synchronisation cannot be asked for");
+                }
             }
-            Err(_) => {}
         }
         known = Some(outcome.is_ok());
     }
@@ -205,7 +251,7 @@ mod tests {
     use strangler_core::snapshot::slice::SyncLag;
     use strangler_core::words::SliceId;
 
-    use super::{LagGauge, Lags, read};
+    use super::{LagGauge, LagShown, Lags, read};
     use crate::forward::tests::compiled;
 
     #[test]
@@ -237,6 +283,23 @@ mod tests {
         gauge.told(lag, now);
         assert_eq!(gauge.state(now + Duration::from_secs(4)), LagState::Behind(lag));
         assert_eq!(gauge.state(now + Duration::from_millis(4001)), LagState::Unknown);
+    }
+
+    #[test]
+    fn what_was_said_last_is_shown_with_its_age_and_why_there_is_no_more() {
+        let settings = SyncLag { url: "http://127.0.0.1:1/".to_owned(), max: Duration::from_secs(5) };
+        let (gauge, now) = (LagGauge::new(settings), Instant::now());
+        assert_eq!(gauge.shown(now), LagShown { state: LagState::Unknown, last: None, fault: None });
+        let (lag, age) = (Duration::from_secs(2), Duration::from_secs(60));
+        gauge.told(lag, now);
+        gauge.not_told("answered 503");
+        let fault = Some("answered 503".to_owned());
+        let wanted = LagShown { state: LagState::Unknown, last: Some((lag, age)), fault };
+        assert_eq!(gauge.shown(now + age), wanted);
+        gauge.told(lag, now + age);
+        let wanted =
+            LagShown { state: LagState::Behind(lag), last: Some((lag, Duration::ZERO)), fault: None };
+        assert_eq!(gauge.shown(now + age), wanted);
     }
 
     #[test]

@@ -81,8 +81,13 @@ impl Members {
     }
 
     /// Sum of the weights of those that are asked.
-    pub(super) fn weights(&self) -> u64 {
+    pub(crate) fn weights(&self) -> u64 {
         self.bounds.last().copied().unwrap_or_default()
+    }
+
+    /// The weight with which one is asked: 0 where it is not.
+    pub(crate) fn weight_of(&self, member: &Member) -> u64 {
+        if member.state == State::Available { u64::from(member.weight.max(1)) } else { 0 }
     }
 
     /// Which of those that are asked owns place `at` when each has as many places as its weight.

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use strangler_core::lints::Lint;
 
 use crate::admin::evidence::EvidenceLine;
+use crate::admin::fallbacks::FallbackReport;
 use crate::admin::guardrail::GuardrailReport;
+use crate::admin::lag::SyncLagReport;
 use crate::admin::upstreams::UpstreamReport;
 use crate::live::report::ConfigurationReport;
 use crate::live::retreat::LatchReport;
@@ -103,6 +105,15 @@ pub struct SliceReport {
     /// The same of the last minute.
     #[serde(default)]
     pub recent: TrafficReport,
+    /// Reads that legacy was asked because the extracted service failed them, since the process started.
+    #[serde(default)]
+    pub fallbacks: FallbackReport,
+    /// The same of the last minute.
+    #[serde(default)]
+    pub recent_fallbacks: FallbackReport,
+    /// How late the data of the side that does not write is, where the file says whom to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_lag: Option<SyncLagReport>,
     /// What holds it below its file's phase, until somebody resumes it.
     #[serde(default)]
     pub retreat: Option<LatchReport>,

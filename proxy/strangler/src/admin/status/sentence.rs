@@ -5,6 +5,7 @@ use strangler_core::words::{Phase, SliceId, Writer};
 
 use crate::admin::Admin;
 use crate::admin::recent::{Counts, Tally};
+use crate::admin::status::SliceReport;
 use crate::live::Running;
 use crate::live::report::ConfigurationReport;
 
@@ -17,12 +18,13 @@ pub(super) fn sentence(
     running: &Running,
     configuration: &ConfigurationReport,
     recent: &Tally,
+    slices: &[SliceReport],
 ) -> String {
     let snapshot = &running.snapshot;
     if state == "draining" {
         return "Shutting down: requests in flight are being finished.".to_owned();
     }
-    if let Some(sentence) = errors(&attributed(snapshot, recent)) {
+    if let Some(sentence) = errors(&attributed(snapshot, recent)).or_else(|| falling_back(slices)) {
         return sentence;
     }
     if let Some(rejected) = &configuration.rejected {
@@ -35,7 +37,7 @@ pub(super) fn sentence(
         };
         return format!("The files on disk are refused ({problems}): {serving} goes on serving.");
     }
-    if let Some(sentence) = retreated(running) {
+    if let Some(sentence) = retreated(running).or_else(|| late(slices)) {
         return sentence;
     }
     if !configuration.restart_required.is_empty() {
@@ -66,6 +68,37 @@ pub(super) fn blocked(admin: &Admin) -> Option<String> {
         Some(format!(
             "The guardrail of slice {slice} is broken, and a retreat would serve stale data: see GUARDRAILS."
         ))
+    })
+}
+
+/// Whose reads legacy answers, where these are many: clients see nothing of it, and no error shows it.
+fn falling_back(slices: &[SliceReport]) -> Option<String> {
+    let rate = |slice: &SliceReport| {
+        let (failed, answered) = (slice.recent_fallbacks.count, slice.recent.extracted);
+        failed.saturating_mul(10_000) / failed.saturating_add(answered).max(1)
+    };
+    let enough = |slice: &&SliceReport| {
+        slice.recent_fallbacks.count.saturating_add(slice.recent.extracted) >= REQUESTS_MIN
+    };
+    let worst = slices.iter().filter(enough).max_by_key(|slice| rate(slice))?;
+    // As with errors: under 1 % nothing is said first.
+    if rate(worst) < 100 {
+        return None;
+    }
+    let reason = worst.recent_fallbacks.main_reason().unwrap_or_default();
+    Some(format!(
+        "Extracted {} fails {} of its requests ({reason}); legacy answers them.",
+        worst.name,
+        percent(rate(worst))
+    ))
+}
+
+/// Data that is late, or may be, where clients notice.
+fn late(slices: &[SliceReport]) -> Option<String> {
+    slices.iter().find_map(|slice| {
+        let lag = slice.sync_lag.as_ref()?;
+        let consequence = lag.consequence.as_ref()?;
+        Some(format!("The sync lag of {} is {}: {consequence}.", slice.name, lag.sentence))
     })
 }
 
