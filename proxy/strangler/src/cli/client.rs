@@ -78,7 +78,8 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))
 }
 
-async fn send(
+/// Asks, on the runtime of whoever does.
+pub(super) async fn send(
     target: &AdminTarget,
     method: Method,
     path_and_query: &str,

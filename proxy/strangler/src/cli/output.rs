@@ -25,8 +25,17 @@ impl Output {
 
     /// Prints text. A reader that has gone away is no failure of the command.
     pub(crate) fn text(&self, text: &str) {
+        drop(self.try_text(text));
+    }
+
+    /// Prints text, for commands that go on until nobody reads any more.
+    ///
+    /// # Errors
+    ///
+    /// The reader has gone away.
+    pub(crate) fn try_text(&self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
     }
 
     /// Prints one line of text.

@@ -1,6 +1,8 @@
 //! `strangler status`: one sentence first, then everything, at 80 columns.
 
+mod keys;
 mod render;
+mod screen;
 mod watch;
 
 use std::time::Duration;
@@ -30,7 +32,8 @@ pub(super) struct StatusArguments {
 pub(super) fn run(arguments: &StatusArguments, output: &Output) -> Outcome {
     let target = AdminTarget::resolve(&arguments.admin)?;
     if !arguments.watch {
-        output.text(&look(&target, arguments.slice.as_deref(), output)?);
+        let looked = look(&target, arguments.slice.as_deref(), output);
+        output.text(&client::runtime()?.block_on(looked)?);
         return Ok(Exit::Pass);
     }
     watch::run(&target, arguments, output)
@@ -42,28 +45,28 @@ enum Looked {
     Slice(Box<SliceDetailReport>),
 }
 
-fn ask(target: &AdminTarget, slice: Option<&str>) -> Result<client::Answer, Failure> {
+async fn ask(target: &AdminTarget, slice: Option<&str>) -> Result<client::Answer, Failure> {
     let path = slice.map_or_else(
         || "/api/status".to_owned(),
         |name| format!("/api/slices/{}", client::encoded(name).replace('/', "%2F")),
     );
-    let answer = client::ask(target, Method::GET, &path, None)?;
+    let answer = client::send(target, Method::GET, &path, None).await?;
     if answer.status == StatusCode::OK { Ok(answer) } else { Err(answer.into_failure()) }
 }
 
-fn report(target: &AdminTarget, slice: Option<&str>) -> Result<Looked, Failure> {
-    let answer = ask(target, slice)?;
+async fn report(target: &AdminTarget, slice: Option<&str>) -> Result<Looked, Failure> {
+    let answer = ask(target, slice).await?;
     Ok(match slice {
         Some(_) => Looked::Slice(Box::new(answer.parse()?)),
         None => Looked::Whole(Box::new(answer.parse()?)),
     })
 }
 
-fn look(target: &AdminTarget, slice: Option<&str>, output: &Output) -> Result<String, Failure> {
+async fn look(target: &AdminTarget, slice: Option<&str>, output: &Output) -> Result<String, Failure> {
     if output.json {
-        return Ok(String::from_utf8_lossy(&ask(target, slice)?.body).into_owned());
+        return Ok(String::from_utf8_lossy(&ask(target, slice).await?.body).into_owned());
     }
-    Ok(match report(target, slice)? {
+    Ok(match report(target, slice).await? {
         Looked::Slice(report) => render::slice(&report, output),
         Looked::Whole(report) => render::status(&report, output),
     })

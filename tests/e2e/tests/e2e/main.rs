@@ -43,3 +43,4 @@ mod storefront;
 mod traffic;
 mod truncated;
 mod upstreams;
+mod watch;

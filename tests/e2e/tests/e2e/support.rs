@@ -8,6 +8,7 @@ pub(crate) mod origin;
 pub(crate) mod proxy;
 pub(crate) mod service;
 pub(crate) mod shop;
+pub(crate) mod terminal;
 
 use std::time::{Duration, Instant};
 

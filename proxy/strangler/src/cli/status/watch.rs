@@ -1,55 +1,71 @@
 //! `status --watch`: redrawn every second on a terminal, one line per change elsewhere.
 //!
-//! On a terminal `q` and Ctrl-C end it, and the terminal is left as it was. Elsewhere nothing but text is written.
+//! On a terminal `q` and Ctrl-C end it. However it ends, by a key, a signal or a failure, and whatever it waits for at
+//! that moment, the terminal is left as it was. Elsewhere nothing but text is written, until nobody reads it any more.
 
-use std::io::{IsTerminal, Read, stdin};
+use std::future::Future;
 
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcsetattr};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::keys::Keys;
+use super::screen::Screen;
 use super::{StatusArguments, WATCH_STEP, render};
 use crate::cli::output::Output;
 use crate::cli::target::AdminTarget;
 use crate::cli::{Exit, Failure, Outcome, client};
 
-/// Clears the screen and goes to its first cell.
-const CLEAR: &str = "\x1b[H\x1b[2J";
-
-/// What ends it: `q`, and Ctrl-C as a terminal sends it while it makes no signal of it.
-const ENDS: [u8; 3] = [b'q', b'Q', 3];
-
 pub(super) fn run(target: &AdminTarget, arguments: &StatusArguments, output: &Output) -> Outcome {
     let slice = arguments.slice.as_deref();
-    if output.is_terminal() { redraw(target, slice, output) } else { lines(target, slice, output) }
+    client::runtime()?.block_on(async {
+        // Before the terminal is changed: from here on no signal ends the process by itself.
+        let ends = Ends::listen()?;
+        if output.is_terminal() {
+            redraw(ends, target, slice, output).await
+        } else {
+            lines(ends, target, slice, output).await
+        }
+    })
 }
 
 /// The whole state, again and again.
-fn redraw(target: &AdminTarget, slice: Option<&str>, output: &Output) -> Outcome {
-    let keys = Keys::open();
+async fn redraw(mut ends: Ends, target: &AdminTarget, slice: Option<&str>, output: &Output) -> Outcome {
+    ends.keys = Keys::open();
+    let mut screen = Screen::new();
     loop {
-        let text = seen(super::look(target, slice, output))?;
-        output.text(&format!("{CLEAR}{text}\nq: end\n"));
-        if keys.ended()? {
+        let Some(looked) = ends.before(super::look(target, slice, output)).await else {
+            return Ok(Exit::Pass);
+        };
+        let is_read = output.try_text(&screen.draw(&seen(looked)?)).is_ok();
+        if !is_read || ends.before(tokio::time::sleep(WATCH_STEP)).await.is_none() {
             return Ok(Exit::Pass);
         }
     }
 }
 
 /// One line per change; with `--json` one document per look.
-fn lines(target: &AdminTarget, slice: Option<&str>, output: &Output) -> Outcome {
+async fn lines(mut ends: Ends, target: &AdminTarget, slice: Option<&str>, output: &Output) -> Outcome {
     let mut last = String::new();
     loop {
-        let line = if output.json {
-            seen(super::look(target, slice, output))?
-        } else {
-            let line = seen(super::report(target, slice).map(|report| render::line(&report)))?;
-            format!("{}\n", line.trim_end().lines().next().unwrap_or_default())
+        let look = async {
+            if output.json {
+                return super::look(target, slice, output).await;
+            }
+            super::report(target, slice).await.map(|report| render::line(&report))
         };
+        let Some(looked) = ends.before(look).await else { return Ok(Exit::Pass) };
+        let mut line = seen(looked)?;
+        if !output.json {
+            line = format!("{}\n", line.trim_end().lines().next().unwrap_or_default());
+        }
         if output.json || line != last {
             let time = crate::live::report::now();
-            output.text(&if output.json { line.clone() } else { format!("{time} {line}") });
+            let told = if output.json { line.clone() } else { format!("{time} {line}") };
+            if output.try_text(&told).is_err() {
+                return Ok(Exit::Pass);
+            }
             last = line;
         }
-        if pause()? {
+        if ends.before(tokio::time::sleep(WATCH_STEP)).await.is_none() {
             return Ok(Exit::Pass);
         }
     }
@@ -63,50 +79,42 @@ fn seen(looked: Result<String, Failure>) -> Result<String, Failure> {
     }
 }
 
-/// Waits for the next look; whether Ctrl-C came first.
-fn pause() -> Result<bool, Failure> {
-    let runtime = client::runtime()?;
-    Ok(runtime.block_on(async { tokio::time::timeout(WATCH_STEP, tokio::signal::ctrl_c()).await.is_ok() }))
+/// What ends it.
+struct Ends {
+    signals: [Signal; 4],
+    keys: Option<Keys>,
 }
 
-/// Keys as they are pressed; the terminal is as it was once this is dropped.
-struct Keys(Option<Termios>);
-
-impl Keys {
-    fn open() -> Keys {
-        let input = stdin();
-        if !input.is_terminal() || !isatty(&input) {
-            return Keys(None);
-        }
-        let Ok(before) = tcgetattr(&input) else { return Keys(None) };
-        let mut raw = before.clone();
-        raw.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
-        // A read returns with a key, or after ten tenths of a second without one.
-        raw.special_codes[SpecialCodeIndex::VMIN] = 0;
-        raw.special_codes[SpecialCodeIndex::VTIME] = 10;
-        let is_set = tcsetattr(&input, OptionalActions::Now, &raw).is_ok();
-        Keys(is_set.then_some(before))
+impl Ends {
+    fn listen() -> Result<Ends, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, format!("no signals: {error}")));
+        let signals = [
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::hangup())?,
+            listen(SignalKind::quit())?,
+        ];
+        Ok(Ends { signals, keys: None })
     }
 
-    /// Waits about a second; whether somebody wants it to end.
-    fn ended(&self) -> Result<bool, Failure> {
-        if self.0.is_none() {
-            return pause();
-        }
-        let mut key = [0];
-        Ok(match stdin().lock().read(&mut key) {
-            Ok(0) => false,
-            Ok(_) => ENDS.contains(&key[0]),
-            Err(_) => true,
-        })
-    }
-}
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            // The process ends: there is nobody to tell.
-            let _restored = tcsetattr(stdin(), OptionalActions::Now, before);
+    /// Waits for something; `None`: it is to end first.
+    async fn before<T>(&mut self, something: impl Future<Output = T>) -> Option<T> {
+        let [interrupt, terminate, hang_up, quit] = &mut self.signals;
+        let keys = async {
+            match &mut self.keys {
+                Some(keys) => keys.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
+            _ = hang_up.recv() => None,
+            _ = quit.recv() => None,
+            () = keys => None,
+            done = something => Some(done),
         }
     }
 }
