@@ -282,6 +282,21 @@ impl Latches {
         absorbed
     }
 
+    /// Both: what either of them holds is held, at the lower phase. Of slices beyond [`LATCHES_MAX`] those of `other` are
+    /// left out.
+    #[must_use]
+    pub fn joined(mut self, other: &Latches) -> Latches {
+        for (name, latch) in &other.by_slice {
+            let is_lower = self.by_slice.get(name).is_none_or(|own| latch.to < own.to);
+            let fits = self.by_slice.len() < LATCHES_MAX || self.by_slice.contains_key(name);
+            if is_lower && fits {
+                self.by_slice.insert(Arc::clone(name), latch.clone());
+            }
+        }
+        self.everywhere = self.everywhere.or_else(|| other.everywhere.clone());
+        self
+    }
+
     /// What holds every slice ends once it has been lifted for each that there is.
     fn forget_everywhere(&mut self, snapshot: &Snapshot) {
         let Some(all) = &self.everywhere else { return };

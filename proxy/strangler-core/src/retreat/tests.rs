@@ -313,3 +313,23 @@ fn a_file_brings_no_stale_reads_about_that_a_retreat_would_not() {
     // Reads go where the data is.
     check(Phase::Extracted, Some(fresh), (Phase::Retired, Writer::Extracted, Sync::ToExtracted), false);
 }
+
+#[test]
+fn of_two_files_of_retreats_what_either_holds_is_held() {
+    let snapshot =
+        snapshot(&NAMES.map(|name| (name, (Phase::Extracted, Writer::Legacy, Sync::Shared))).into());
+    let latches = |held: &[(&str, Phase, i64)]| {
+        let held = held.iter().map(|(name, to, second)| (Arc::from(*name), latch(*to, *second)));
+        Latches::restored(held.collect(), None)
+    };
+    let own = latches(&[("a", Phase::Shadow, 1), ("b", Phase::Legacy, 2)]);
+    let other = latches(&[("b", Phase::Shadow, 3), ("c", Phase::Canary, 4), ("a", Phase::Legacy, 5)]);
+    let wanted = latches(&[("a", Phase::Legacy, 5), ("b", Phase::Legacy, 2), ("c", Phase::Canary, 4)]);
+    assert_eq!(own.clone().joined(&other), wanted);
+    assert_eq!(own.clone().joined(&own), own, "nothing new");
+    let unreadable = Latches::unreadable(Timestamp::UNIX_EPOCH, "r".to_owned());
+    for joined in [own.clone().joined(&unreadable), unreadable.joined(&own)] {
+        let held = joined.phases(&snapshot).to_vec();
+        assert_eq!(held, [Some(Phase::Shadow), Some(Phase::Legacy), Some(Phase::Shadow)]);
+    }
+}

@@ -2,6 +2,7 @@
 
 mod journal;
 mod log;
+mod moved;
 mod retreats;
 mod serve;
 mod start;

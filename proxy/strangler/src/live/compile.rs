@@ -10,7 +10,7 @@ use std::sync::Arc;
 use strangler_core::config::{self, Diagnostic, LoadOptions, Loaded, Severity, SourceText, Sources};
 use strangler_core::retreat::{self, Latches};
 use strangler_core::routing;
-use strangler_core::snapshot::{Server, Snapshot};
+use strangler_core::snapshot::{DataDir, Server, Snapshot};
 
 /// A configuration that may serve.
 #[derive(Clone, Debug)]
@@ -132,6 +132,40 @@ pub fn restart_required(started: &Server, now: &Server, data_dir_overridden: boo
         ("server.workers", started.workers != now.workers),
     ];
     changed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// A `data_dir` that waits for a restart: what will not be where it was.
+pub fn data_dir_moves(started: &Server, now: &Server) -> Diagnostic {
+    let (message, help) = match (&started.data_dir, &now.data_dir) {
+        (DataDir::Path(old), DataDir::Path(_)) => (
+            format!(
+                "after a restart `data_dir` is another folder: retreats come along, evidence and history stay in {}",
+                old.display()
+            ),
+            "to keep them, stop the process, move the folder, and start it again",
+        ),
+        (DataDir::Path(old), DataDir::Memory) => (
+            format!(
+                "after a restart nothing is kept: retreats, evidence and history stay in {} and have no effect",
+                old.display()
+            ),
+            "let the file itself say the phase that a retreat holds a slice at, before the restart",
+        ),
+        (DataDir::Memory, _) => (
+            "a restart ends the retreats in force, and forgets evidence and history: nothing has been kept so far"
+                .to_owned(),
+            "let the file itself say the phase that a retreat holds a slice at, before the restart",
+        ),
+    };
+    Diagnostic {
+        severity: Severity::Warning,
+        code: "data-dir-moves",
+        place: None,
+        excerpt: None,
+        message,
+        help: Some(help.to_owned()),
+        related: Vec::new(),
+    }
 }
 
 /// Today in UTC.

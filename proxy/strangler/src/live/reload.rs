@@ -251,7 +251,11 @@ impl ReloadTask {
             &running.snapshot.server,
             self.started.data_dir_overridden,
         );
-        let warnings = DiagnosticReport::all(&compiled.warnings);
+        let mut warnings = DiagnosticReport::all(&compiled.warnings);
+        if restart_required.iter().any(|key| key == "server.data_dir") {
+            let moves = compile::data_dir_moves(&self.started.server, &running.snapshot.server);
+            warnings.push(DiagnosticReport::from(&moves));
+        }
         *self.state.lock() = ConfigurationReport {
             generation: running.generation,
             hash: running.snapshot.hash.clone(),

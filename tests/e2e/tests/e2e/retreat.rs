@@ -389,3 +389,96 @@ fn whatever_was_confirmed_before_a_crash_is_in_force_after_it() {
     }
     println!("{confirmed} of 16 were confirmed before the crash");
 }
+
+/// The file with another data directory.
+fn kept_in(site: &Site, data_dir: &str) -> String {
+    site.configuration("extracted").replace("workers = 2", &format!("workers = 2\ndata_dir = \"{data_dir}\""))
+}
+
+#[test]
+fn another_data_directory_lifts_no_retreat() {
+    let (site, house, proxy) = moved();
+    passes(&proxy.ask(&RETREAT));
+    house.write(&kept_in(&site, "elsewhere"));
+    proxy.wait_generation(2);
+    let configuration = proxy.status()["configuration"].clone();
+    assert_eq!(configuration["restart_required"], serde_json::json!(["server.data_dir"]));
+    let warning = configuration["warnings"][0].to_string();
+    for part in ["data-dir-moves", "retreats come along, evidence and history stay in", "move the folder"] {
+        assert!(warning.contains(part), "`{part}` is missing in {warning}");
+    }
+    let told = passes(&proxy.ask(&["status"]));
+    assert!(told.contains("data-dir-moves") && told.contains("waits for a restart"), "{told}");
+    proxy.crash();
+    // There, on to a third place, and back to the second: whatever held a slice last holds it.
+    for data_dir in ["elsewhere", "third", "elsewhere"] {
+        house.write(&kept_in(&site, data_dir));
+        let proxy = house.serve();
+        assert_eq!(owner(&proxy), "legacy", "in {data_dir}");
+        let retreat = slice(&proxy, "products")["retreat"].clone();
+        assert_eq!(
+            (retreat["reason"].as_str(), retreat["to"].as_str()),
+            (Some("prices are wrong"), Some("shadow"))
+        );
+        assert_eq!(proxy.status()["configuration"]["warnings"], serde_json::json!([]));
+        proxy.crash();
+    }
+    let proxy = house.serve();
+    assert!(!proxy.log().contains("retreats came along"), "once: {}", proxy.log());
+    passes(&proxy.ask(&["resume", "products"]));
+    assert_eq!(owner(&proxy), "products");
+    proxy.crash();
+    assert_eq!(owner(&house.serve()), "products", "what was lifted stays so");
+}
+
+#[test]
+fn a_move_of_the_data_directory_that_loses_a_writer_is_refused_as_any_other() {
+    let site = Site::new();
+    let house = House::new(&crate::start::moved(&site));
+    house.serve().crash();
+    let lost = crate::start::moved(&site).split("[slices").next().unwrap().to_owned();
+    house.write(&lost.replace("workers = 2", "workers = 2\ndata_dir = \"elsewhere\""));
+    let proxy = house.serve();
+    assert_eq!(post(proxy.public, "/products/1", b"x").origin(), "products");
+    assert!(proxy.log().contains("lost-writer"), "{}", proxy.log());
+}
+
+#[test]
+fn retreats_of_another_configuration_or_of_another_run_are_not_taken_along() {
+    let (site, house, proxy) = moved();
+    passes(&proxy.ask(&RETREAT));
+    proxy.crash();
+    // A second configuration in the same folder.
+    fs::write(house.folder().join("second.toml"), kept_in(&site, "second")).unwrap();
+    let second = Proxy::start(house.folder(), &["run", "--config", "second.toml"]);
+    assert_eq!(owner(&second), "products");
+    second.crash();
+    // A folder that was named for one run, and none at all: told, not taken.
+    let memory = kept_in(&site, "memory");
+    for (text, arguments) in
+        [(site.configuration("extracted"), vec!["--data-dir", "given"]), (memory, Vec::new())]
+    {
+        house.write(&text);
+        let proxy = house.serve_with(&arguments);
+        assert_eq!(owner(&proxy), "products");
+        proxy.wait_log("retreats that are kept elsewhere are not in force in this process");
+        proxy.crash();
+    }
+    house.write(&site.configuration("extracted"));
+    assert_eq!(owner(&house.serve()), "legacy", "where it was kept it holds");
+}
+
+#[test]
+fn a_former_data_directory_that_cannot_be_read_holds_every_slice() {
+    let (site, house, proxy) = moved();
+    passes(&proxy.ask(&RETREAT));
+    proxy.crash();
+    fs::write(house.data_dir().join("retreats.json"), "{").unwrap();
+    house.write(&kept_in(&site, "elsewhere"));
+    let proxy = house.serve();
+    assert_eq!(owner(&proxy), "legacy");
+    assert_eq!(proxy.metric("strangler_retreats_unreadable"), Some(1.0));
+    passes(&proxy.ask(&["resume", "products"]));
+    proxy.crash();
+    assert_eq!(owner(&house.serve()), "products");
+}

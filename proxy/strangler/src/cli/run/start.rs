@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use strangler_core::config::{Diagnostic, Severity, Sources};
 use strangler_core::snapshot::DataDir;
 
-use super::{Exit, Failure, RunPlan};
+use super::{Exit, Failure, RunPlan, moved};
 use crate::live::compile::{self, Compiled, WriterChange};
 use crate::live::reload::{refuse_lost_writers, refuse_stale_reads};
 use crate::live::report::{DiagnosticReport, RejectedReport, Trigger, now};
@@ -97,7 +97,7 @@ fn last_good(plan: &RunPlan, data_dir: &DataDir) -> Result<Option<(PathBuf, Last
         directories.push(directory.clone());
     }
     if plan.data_dir.is_none() {
-        directories.extend(plan.source.main_path().and_then(pointer::recall));
+        directories.extend(moved::former(&plan.source));
     }
     for directory in directories {
         match LastGood::find(&directory) {
@@ -142,6 +142,11 @@ fn serve_file(
     data_dir: &DataDir,
 ) -> Result<Start, Failure> {
     let store = open(data_dir)?;
+    // Before the note says that the data is here now: a crash in between must not lose a retreat.
+    if let Some(former) = moved::former(&plan.source) {
+        moved::bring_retreats(&former, &store, plan.data_dir.is_some())
+            .map_err(|error| Failure::new(Exit::Invalid, unusable(&error)))?;
+    }
     if let (None, Some(main), Some(directory)) = (&plan.data_dir, plan.source.main_path(), store.directory())
     {
         pointer::remember(main, directory);
