@@ -4,6 +4,7 @@
 //! its attributes means the same; of several differences of one cookie its attributes come first, because they
 //! are no matter of chance. Refuses to show values: they are credentials more often than not.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::fields::{self, Fields};
@@ -49,21 +50,30 @@ pub(super) fn differences(context: &Context<'_>, left: &Fields<'_>, right: &Fiel
     let mut differences = Vec::new();
     for (identity, ours) in left {
         let theirs = right.remove(&identity).unwrap_or_default();
-        let more = theirs.len().saturating_sub(ours.len());
-        let mut theirs = theirs.into_iter();
-        for cookie in &ours {
-            match theirs.next() {
-                Some(other) => differences.extend(difference(&identity, now, cookie, &other)),
-                None => differences.push(lone(&identity, Kind::CookieMissing)),
-            }
-        }
-        differences.extend((0..more).map(|_| lone(&identity, Kind::CookieExtra)));
+        differences.extend(of_one_identity(&identity, now, &ours, &theirs));
     }
-    for (identity, cookies) in right {
-        differences.extend(cookies.iter().map(|_| lone(&identity, Kind::CookieExtra)));
-    }
+    differences.extend(right.keys().map(|identity| lone(identity, Kind::CookieExtra)));
     differences.sort_by(|one, other| one.path.cmp(&other.path));
     differences
+}
+
+/// What differs of a cookie that both sides set; a side that repeats itself sets it several times. One more or less
+/// is one difference, however their values differ; as many are held against each other in their order, because user
+/// agents keep the last.
+fn of_one_identity(
+    identity: &Identity,
+    now: Moments,
+    ours: &[Cookie],
+    theirs: &[Cookie],
+) -> Option<Difference> {
+    match ours.len().cmp(&theirs.len()) {
+        Ordering::Greater => Some(lone(identity, Kind::CookieMissing)),
+        Ordering::Less => Some(lone(identity, Kind::CookieExtra)),
+        Ordering::Equal => {
+            let mut pairs = ours.iter().zip(theirs);
+            pairs.find_map(|(one, other)| difference(identity, now, one, other))
+        }
+    }
 }
 
 /// When the replies were made, in seconds since 1970, as far as they say so.

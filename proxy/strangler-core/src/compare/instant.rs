@@ -176,24 +176,56 @@ impl Cursor<'_> {
         self.0.is_empty().then_some(instant)
     }
 
-    /// `Mon, 03 Nov 2025 08:12:45 GMT`.
+    /// `Mon, 03 Nov 2025 08:12:45 GMT`, `Monday, 03-Nov-25 08:12:45 GMT`, `Mon Nov  3 08:12:45 2025`.
     fn mail(&mut self) -> Option<Instant> {
+        const WEEKDAYS: [&str; 7] =
+            ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
         const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-        self.word(&DAYS)?;
-        self.take(b',')?;
+        let in_full = self.word(&WEEKDAYS).is_some();
+        if !in_full {
+            self.word(&DAYS)?;
+        }
+        if self.take(b',').is_none() {
+            return self.asctime();
+        }
         self.take(b' ')?;
         let day = self.digits(2).or_else(|| self.digits(1))?;
-        self.take(b' ')?;
-        let month = self.word(&MONTHS)? + 1;
-        self.take(b' ')?;
-        let midnight = days(self.digits(4)?, month, day)? * 86_400;
+        let delimiter = self.take_any(b" -")?;
+        let month = self.month()?;
+        self.take(delimiter)?;
+        let year = match self.digits(4) {
+            Some(year) => year,
+            None if delimiter == b'-' => of_century(self.digits(2)?),
+            None => return None,
+        };
+        let midnight = days(year, month, day)? * 86_400;
         self.take(b' ')?;
         let mut instant = self.clock(midnight)?;
         instant.seconds -= self.zone()?;
         instant.zone = Zone::Known;
         self.0.is_empty().then_some(instant)
+    }
+
+    /// What follows the weekday in the dates of C's `asctime`, which HTTP has in UTC.
+    fn asctime(&mut self) -> Option<Instant> {
+        self.take(b' ')?;
+        let month = self.month()?;
+        self.take(b' ')?;
+        let _padding = self.take(b' ');
+        let day = self.digits(2).or_else(|| self.digits(1))?;
+        self.take(b' ')?;
+        let mut instant = self.clock(0)?;
+        self.take(b' ')?;
+        instant.seconds += days(self.digits(4)?, month, day)? * 86_400;
+        instant.zone = Zone::Known;
+        self.0.is_empty().then_some(instant)
+    }
+
+    /// From 1.
+    fn month(&mut self) -> Option<i64> {
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        Some(self.word(&MONTHS)? + 1)
     }
 
     /// `09:12`, `09:12:45`, `09:12:45.25`.
@@ -234,6 +266,11 @@ impl Cursor<'_> {
     }
 }
 
+/// The year of its last two digits (RFC 6265 section 5.1.1).
+fn of_century(year: i64) -> i64 {
+    year + if year < 70 { 2000 } else { 1900 }
+}
+
 /// Days since 1970-01-01; `None`: there is no such day.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let date =
@@ -271,6 +308,11 @@ mod tests {
         check("2025-11-03T08:12:45.999Z", "2025-11-03T08:12:45Z", same);
         check("2025-11-03T08:12:45Z", "Mon, 03 Nov 2025 08:12:45 GMT", same);
         check("Mon, 3 Nov 2025 08:12:45 +0000", "Mon, 03 Nov 2025 08:12:45 GMT", same);
+        check("2025-11-03T08:12:45Z", "Monday, 03-Nov-25 08:12:45 GMT", same);
+        check("1994-11-06T08:49:37Z", "Sunday, 06-Nov-94 08:49:37 GMT", same);
+        check("2025-11-03T08:12:45Z", "Mon, 03-Nov-2025 08:12:45 GMT", same);
+        check("2025-11-03T08:12:45Z", "Mon Nov  3 08:12:45 2025", same);
+        check("2025-11-13T08:12:45Z", "Thu Nov 13 08:12:45 2025", same);
         check("2025-11-03", "2025-11-03T00:00:00Z", same);
         check("2025-11-03 09:12", "2025-11-03T09:12:00", same);
         check("2025-11-03 09:12:45", "2025-11-03T08:12:45Z", Gap::Same(Some(offset(-60))));
@@ -344,6 +386,10 @@ mod tests {
             "Mon, 03 Nov 2025",
             "Mon, 03 Nov 2025 08:12:45 CET",
             "Monday",
+            "Mon, 03 Nov 25 08:12:45 GMT",
+            "Mon, 03-Nov 2025 08:12:45 GMT",
+            "Mon Nov 31 08:12:45 2025",
+            "Mon Nov  3 08:12:45 2025 GMT",
             "0000000000",
         ] {
             assert_eq!(Instant::read(text.as_bytes()), None, "{text}");

@@ -216,14 +216,28 @@ fn children(
                 found(Kind::BodyOrder, Spot::at(one), Spot::at(other));
             }
             (None, Some(child)) if missing.contains(&right.hash(*child)) => {}
-            (Some(child), None) => found(Kind::BodyMissing, Spot::at(*child), Spot::without(other)),
-            (None, Some(child)) => found(Kind::BodyExtra, Spot::without(one), Spot::at(*child)),
+            (Some(child), None) => {
+                let kind = lone_kind(left.label(*child), Kind::BodyMissing);
+                found(kind, Spot::at(*child), Spot::without(other));
+            }
+            (None, Some(child)) => {
+                let kind = lone_kind(right.label(*child), Kind::BodyExtra);
+                found(kind, Spot::without(one), Spot::at(*child));
+            }
             (None, None) => {}
         }
     }
     // The first is looked at first.
     if let Some(new) = pairs.get_mut(from..) {
         new.reverse();
+    }
+}
+
+/// What it is that only one side has a node: nothing but a blank, such as between two words, is no content.
+fn lone_kind(label: &Label, kind: Kind) -> Kind {
+    match label {
+        Label::Text(text) if text.bytes().all(|b| b.is_ascii_whitespace()) => Kind::BodyWhitespace,
+        _ => kind,
     }
 }
 

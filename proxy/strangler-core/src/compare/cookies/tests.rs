@@ -45,7 +45,17 @@ fn a_cookie_is_its_name_path_and_domain() {
     cookies("s=1; Path=/a", "s=1; Path=/", &["cookie:s cookie.missing", "cookie:s cookie.extra"]);
     cookies("s=1; Domain=shop.example", "s=1", &["cookie:s cookie.missing", "cookie:s cookie.extra"]);
     cookies("s=1; Path=/a\ns=2; Path=/b", "s=1; Path=/a\ns=3; Path=/b", &["cookie:s cookie.value"]);
+}
+
+#[test]
+fn a_cookie_that_one_side_sets_more_often_is_one_difference() {
     cookies("s=1\ns=2", "s=1", &["cookie:s cookie.missing"]);
+    cookies("s=1\ns=2", "s=2", &["cookie:s cookie.missing"]);
+    cookies("s=1\ns=2", "s=3", &["cookie:s cookie.missing"]);
+    cookies("s=1", "s=2\ns=1\ns=1", &["cookie:s cookie.extra"]);
+    cookies("s=1\ns=1", "s=1\ns=1", &[]);
+    // User agents keep the last.
+    cookies("s=1\ns=2", "s=2\ns=1", &["cookie:s cookie.value"]);
 }
 
 #[test]

@@ -117,6 +117,7 @@ impl Walk<'_, '_, '_> {
         found.iter_mut().for_each(|(at, other)| (*at, *other) = (*at + ends, *other + ends));
         pairs.extend(found);
         open.close(&pairs);
+        pairs.sort_unstable();
         (pairs, open)
     }
 

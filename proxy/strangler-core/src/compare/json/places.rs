@@ -37,8 +37,10 @@ struct State {
 enum Role<'r> {
     /// `ignore`: nothing here counts.
     Ignored,
-    /// `accept`: something here may not count.
+    /// `accept` of every kind: nothing here counts, as long as it holds.
     Accepted,
+    /// `accept` of one kind: other differences here count, and have to be found.
+    AcceptedKind,
     Array(&'r ArrayRule),
     Tolerance(&'r Decimal),
 }
@@ -77,10 +79,11 @@ impl<'r> Places<'r> {
             }
         }
         for accept in &rules.accept {
-            if let Accepted::Path { path: AcceptedPath::Response(ResponsePath::Body(path)), .. } =
+            if let Accepted::Path { path: AcceptedPath::Response(ResponsePath::Body(path)), kind } =
                 &accept.what
             {
-                paths.push((path, Role::Accepted));
+                let role = if kind.is_some() { Role::AcceptedKind } else { Role::Accepted };
+                paths.push((path, role));
             }
         }
         paths.extend(rules.arrays.iter().map(|(path, rule)| (path, Role::Array(rule))));
@@ -206,10 +209,13 @@ impl<'r> Places<'r> {
         }
         // The most specific of several, and of equals the first in the order of the file's keys.
         roles.sort_by_key(|(path, _)| generality(path));
-        for (_, role) in roles {
+        for (path, role) in roles {
             match role {
                 Role::Array(rule) => here.array = here.array.or(Some(rule)),
                 Role::Tolerance(tolerance) => here.tolerance = here.tolerance.or(Some(tolerance)),
+                // A member as a whole: elements without it may be the same. What is within it tells its own
+                // elements apart, or an accepted `order` would never be seen.
+                Role::AcceptedKind => here.loose |= is_member(path),
                 Role::Ignored | Role::Accepted => {}
             }
         }
@@ -218,6 +224,11 @@ impl<'r> Places<'r> {
         self.states.push((state, here));
         place
     }
+}
+
+/// Whether a path ends at members.
+fn is_member(path: &BodyPath) -> bool {
+    path.steps.last().is_some_and(|step| matches!(step.select, Select::Name(_)))
 }
 
 /// How many places a path may select: descendants, then wildcards, then fewer steps.

@@ -423,6 +423,28 @@ fn accept_hides_what_it_names_until_its_day() {
 }
 
 #[test]
+fn an_accepted_kind_does_not_make_elements_alike() {
+    let check = |path: &str, kind: &str, left: &str, right: &str, counting: &[&str], hidden: &[&str]| {
+        let accept =
+            format!("accept = [{{ path = \"{path}\", kind = \"{kind}\", why = \"w\", until = 2026-02-01 }}]");
+        check_hidden(&accept, left, right, counting, hidden);
+    };
+    let moved = "$ order array→array (permutation)";
+    check("$", "order", "[1,2]", "[2,1]", &[], &[moved]);
+    let (left, right) = (r#"[{"id":1,"v":1},{"id":2,"v":2}]"#, r#"[{"id":2,"v":2},{"id":1,"v":1}]"#);
+    check("$", "order", left, right, &[], &[moved]);
+    check("$", "order", left, "[]", &["$[0] missing object→absent"], &[]);
+    check("$", "missing", "[1,2,3]", "[1,3]", &[], &["$[1] missing integer→absent"]);
+    check("$[*]", "missing", "[1,2,3]", "[1,3]", &[], &["$[1] missing integer→absent"]);
+    check("$", "value", "[1,2,3]", "[1,3]", &["$[1] missing integer→absent"], &[]);
+    // Elements that differ in an accepted member only are still each other's counterparts.
+    let (left, right) =
+        (r#"[{"id":1,"r":1},{"id":2,"r":2}]"#, r#"[{"id":0,"r":0},{"id":1,"r":3},{"id":2,"r":4}]"#);
+    let extra = "$[0] extra absent→object";
+    check("$[*].r", "value", left, right, &[extra], &["$[0].r value integer→integer"]);
+}
+
+#[test]
 fn an_expired_accept_hides_nothing_and_is_told() {
     let accept = |until: &str| format!("{{ path = \"$.a\", why = \"w\", until = {until} }}");
     let (left, right) = (r#"{"a":1}"#, r#"{"a":2}"#);

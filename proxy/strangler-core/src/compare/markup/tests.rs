@@ -39,6 +39,9 @@ fn white_space_that_nobody_sees_is_no_difference() {
     kind("<div>\n<p>a</p> \n </div>", "<div><p>a</p></div>", None);
     kind("<html>\n<head> <title> x </title></head>\n<body></body></html>", "<title>x</title>", None);
     kind("<p>a <b>b</b></p>", "<p>a<b>b</b></p>", Some(Kind::BodyWhitespace));
+    kind("<p><i>a</i> <b>b</b></p>", "<p><i>a</i><b>b</b></p>", Some(Kind::BodyWhitespace));
+    kind("<p><i>a</i><b>b</b></p>", "<p><i>a</i> <b>b</b></p>", Some(Kind::BodyWhitespace));
+    kind("<p><i>a</i> <b>b</b></p>", "<p><i>a</i>, <b>b</b></p>", Some(Kind::BodyValue));
     kind("<pre>a  b</pre>", "<pre>a b</pre>", Some(Kind::BodyWhitespace));
     kind("<pre>\na</pre>", "<pre>a</pre>", None);
     kind("<pre>\n\na</pre>", "<pre>a</pre>", Some(Kind::BodyWhitespace));
@@ -198,7 +201,7 @@ fn prefixes_declarations_and_layout_of_xml_are_no_difference() {
     kind_of_xml(
         "<a xml:space='preserve'> <b/></a>",
         "<a xml:space='preserve'><b/></a>",
-        Some(Kind::BodyMissing),
+        Some(Kind::BodyWhitespace),
     );
     kind_of_xml("<a><b/><c/></a>", "<a><c/><b/></a>", Some(Kind::BodyOrder));
     kind_of_xml("<a><b>1</b></a>", "<a><b>2</b></a>", Some(Kind::BodyValue));
