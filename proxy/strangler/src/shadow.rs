@@ -29,6 +29,7 @@ mod exchange;
 mod finished;
 mod lane;
 mod message;
+mod patience;
 pub(crate) mod recheck;
 mod sender;
 mod slices;

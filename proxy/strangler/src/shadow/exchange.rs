@@ -11,12 +11,12 @@ use strangler_core::evidence::Repeated;
 use strangler_core::routing::shadow::{CopyHead, Course, Purpose, echoes_rollback};
 use strangler_core::snapshot::{HeaderOps, Shadow, Snapshot};
 use strangler_core::words::Owner;
-use tokio::time::Instant;
 
 use super::captured::Captured;
 use super::dry_run::Heard;
 use super::finished::{Finished, Replies};
 use super::message::Lines;
+use super::patience::Patience;
 use super::recheck;
 use super::sender::{Bounds, Framing, Outgoing, Received, Repeatable};
 use super::slices::Place;
@@ -75,7 +75,7 @@ impl<'w> Exchange<'w> {
             let (_, value) = lines.find(|(line, _)| line.eq_ignore_ascii_case(name.as_str()))?;
             std::str::from_utf8(value).ok()
         });
-        self.worker.hand_on(&Finished {
+        let finished = Finished {
             original: captured.original(&self.body),
             replies: found.map(|found| Replies {
                 legacy: &found.legacy.reply,
@@ -87,7 +87,8 @@ impl<'w> Exchange<'w> {
             set_aside: found.and_then(|found| found.set_aside.as_ref()),
             repeated: found.and_then(|found| found.repeated.as_ref()),
             version,
-        });
+        };
+        self.worker.sender.toil.on(|| self.worker.hand_on(&finished));
     }
 
     /// Bytes of the request's body.
@@ -217,7 +218,7 @@ impl<'w> Exchange<'w> {
             legacy: Side { origins: &of_legacy },
             extracted: Side { origins: &of_extracted },
         };
-        compare(&context, legacy, extracted)
+        self.worker.sender.toil.on(|| compare(&context, legacy, extracted))
     }
 
     /// What the client was answered.
@@ -253,7 +254,8 @@ impl<'w> Exchange<'w> {
             framing,
             repeatable: if purpose == Purpose::Read { Repeatable::Yes } else { Repeatable::No },
         };
-        let bounds = Bounds { deadline: Instant::now() + shadow.timeout, body: shadow.body_max };
+        let patience = Patience::new(&self.worker.sender.toil, shadow.timeout);
+        let bounds = Bounds { patience, body: shadow.body_max };
         let asked = match self.worker.slices.under_way(upstream, state) {
             Ok(_under_way) => {
                 let reserved = captured.reserved.sibling();

@@ -18,10 +18,11 @@ use http::Method;
 use strangler_core::compare::{End, NotCompared, Reply, Transport};
 use strangler_core::routing::shadow::CopyHead;
 use strangler_core::snapshot::{Balance, Upstream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::budget::Reserved;
 use super::message::{Body, Full as NoRoom};
+use super::patience::{Patience, Toil};
 use crate::http1::body::Piece;
 use crate::http1::chunked::{self, TrailerLimits};
 use crate::http1::wire::READ_BYTES;
@@ -77,9 +78,9 @@ pub(super) enum Repeatable {
 
 /// Bounds on one copy.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct Bounds<'t> {
     /// When it is given up.
-    pub(super) deadline: Instant,
+    pub(super) patience: Patience<'t>,
     /// The longest body that is compared, in bytes.
     pub(super) body: u64,
 }
@@ -102,6 +103,8 @@ pub(super) struct Received {
 pub(super) struct Sender {
     idle: RefCell<HashMap<u64, Vec<Idle>>>,
     recorder: Rc<Recorder>,
+    /// Work of this thread while nobody reads.
+    pub(super) toil: Toil,
     /// What every read goes into first.
     scratch: RefCell<Box<[u8]>>,
     /// Memory for bytes that wait.
@@ -135,6 +138,7 @@ impl Sender {
         Sender {
             idle: RefCell::default(),
             recorder,
+            toil: Toil::default(),
             scratch: RefCell::new(vec![0; READ_BYTES].into()),
             buffers: Rc::default(),
             heads: RefCell::default(),
@@ -169,7 +173,7 @@ impl Sender {
         upstream: &Upstream,
         state: &UpstreamState,
         outgoing: &Outgoing<'_>,
-        bounds: Bounds,
+        bounds: Bounds<'_>,
         mut reserved: Reserved,
     ) -> Result<Received, NotCompared> {
         let members = state.members();
@@ -188,7 +192,7 @@ impl Sender {
             took: began.elapsed(),
             reserved,
         };
-        let answered = self.head(upstream, endpoint, outgoing, bounds.deadline).await;
+        let answered = self.head(upstream, endpoint, outgoing, bounds.patience).await;
         let responded = Some(began.elapsed());
         let framed = answered.and_then(|(connection, mut head)| match head.framing(&method) {
             Ok(framing) if head.status != 101 => Ok((connection, head, framing)),
@@ -212,7 +216,7 @@ impl Sender {
             let held = (&mut body, bounds.body, &mut reserved);
             poll_body(cx, &mut connection.wire, &mut incoming, &mut scratch, held)
         });
-        let end = match timeout_at(bounds.deadline, reading).await {
+        let end = match bounds.patience.wait(reading).await {
             Ok(Ok(end)) => end,
             Ok(Err(NoRoom::TooLarge)) => End::TooLarge,
             Ok(Err(NoRoom::Budget)) => return Err(NotCompared::Shed),
@@ -231,19 +235,19 @@ impl Sender {
         upstream: &Upstream,
         endpoint: &Arc<EndpointState>,
         outgoing: &Outgoing<'_>,
-        deadline: Instant,
+        patience: Patience<'_>,
     ) -> Result<(Box<Connection>, ResponseHead), Failure> {
         if outgoing.repeatable == Repeatable::Yes
             && let Some(mut connection) = poll_fn(|cx| Poll::Ready(self.idle_connection(endpoint, cx))).await
         {
-            match self.exchange(&mut connection, endpoint, outgoing, deadline).await {
+            match self.exchange(&mut connection, endpoint, outgoing, patience).await {
                 // It was closed while it was idle: that says nothing about the service.
                 Err(Asked::Fault(AnswerFault::Silent)) => {}
                 outcome => return outcome.map(|head| (connection, head)).map_err(Failure::from),
             }
         }
-        let mut connection = self.open(upstream, endpoint, deadline).await?;
-        let head = self.exchange(&mut connection, endpoint, outgoing, deadline).await?;
+        let mut connection = self.open(upstream, endpoint, patience).await?;
+        let head = self.exchange(&mut connection, endpoint, outgoing, patience).await?;
         Ok((connection, head))
     }
 
@@ -253,7 +257,7 @@ impl Sender {
         connection: &mut Connection,
         endpoint: &EndpointState,
         outgoing: &Outgoing<'_>,
-        deadline: Instant,
+        patience: Patience<'_>,
     ) -> Result<ResponseHead, Asked> {
         outgoing.write(endpoint, connection.wire.outbox()).ok_or(Asked::NotSent)?;
         let mut head = self.heads.borrow_mut().pop().unwrap_or_default();
@@ -277,7 +281,7 @@ impl Sender {
                 }
             }
         });
-        match timeout_at(deadline, waiting).await {
+        match patience.wait(waiting).await {
             Ok(Ok(())) => Ok(head),
             Ok(Err(fault)) => Err(Asked::Fault(fault)),
             Err(_elapsed) => Err(Asked::TooLate),
@@ -288,7 +292,7 @@ impl Sender {
         &self,
         upstream: &Upstream,
         endpoint: &Arc<EndpointState>,
-        deadline: Instant,
+        patience: Patience<'_>,
     ) -> Result<Box<Connection>, Failure> {
         let limit = upstream.max_connections;
         // Clients come first: copies take at most half of the places there are.
@@ -296,8 +300,8 @@ impl Sender {
             return Err(Failure::NotCompared(NotCompared::Shed));
         }
         let permit = endpoint.permit(limit, &self.recorder).ok_or(Failure::NotCompared(NotCompared::Shed))?;
-        let patience = upstream.timeouts.connect.min(deadline.saturating_duration_since(Instant::now()));
-        match connect(endpoint, patience).await {
+        let left = patience.deadline().saturating_duration_since(Instant::now());
+        match connect(endpoint, upstream.timeouts.connect.min(left)).await {
             Ok(tcp) => Ok(Connection::new(Wire::new(tcp, &self.buffers), permit)),
             // This process has no socket left: that says nothing about the service.
             Err(ConnectError::Exhausted(_) | ConnectError::NotBuilt) => {
