@@ -19,6 +19,8 @@ pub struct Case {
     pub requests: u64,
     /// Routes in our configuration.
     pub routes: usize,
+    /// Clients that take turns on each connection, each with a cohort cookie of its own; 0: one, without a cookie.
+    pub cohort_cookies: u64,
 }
 
 impl Case {
@@ -34,13 +36,33 @@ impl Case {
             fresh: false,
             requests: 20_000,
             routes: 1,
+            cohort_cookies: 0,
         }
     }
 
-    /// Its request.
+    /// Its request, without a cookie.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
-        let common = "Host: shop.example\r\nUser-Agent: bench/1\r\nAccept: */*\r\n";
+        self.render_with("")
+    }
+
+    /// Its requests, in the order in which one connection sends them, again and again.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Vec<u8>> {
+        if self.cohort_cookies == 0 {
+            return vec![self.render()];
+        }
+        (0..self.cohort_cookies)
+            .map(|client| {
+                // As long as the values that the proxy gives, and as mixed.
+                let value = u128::from(client + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+                self.render_with(&format!("Cookie: theme=dark; strangler_cohort={value:032x}\r\n"))
+            })
+            .collect()
+    }
+
+    fn render_with(&self, cookie: &str) -> Vec<u8> {
+        let common = format!("Host: shop.example\r\nUser-Agent: bench/1\r\nAccept: */*\r\n{cookie}");
         let close = if self.fresh { "Connection: close\r\n" } else { "" };
         let (target, body) = (self.target, self.body);
         if body == 0 {

@@ -45,8 +45,8 @@ impl Tally {
 /// # Errors
 /// When a client's task dies.
 pub async fn run(address: SocketAddr, case: &Case, requests: u64) -> Result<Tally> {
-    let request = Rc::new(case.render());
-    run_while(address, &vec![request; case.connections], case.fresh, counted(requests)).await
+    let sent = Rc::new(case.requests());
+    run_while(address, &vec![sent; case.connections], case.fresh, counted(requests)).await
 }
 
 /// Sends `requests` requests, each client one in `period` at most.
@@ -54,8 +54,8 @@ pub async fn run(address: SocketAddr, case: &Case, requests: u64) -> Result<Tall
 /// # Errors
 /// When a client's task dies.
 pub async fn run_paced(address: SocketAddr, case: &Case, requests: u64, period: Duration) -> Result<Tally> {
-    let request = Rc::new(case.render());
-    let clients = vec![request; case.connections];
+    let sent = Rc::new(case.requests());
+    let clients = vec![sent; case.connections];
     clients_while(address, &clients, case.fresh, counted(requests), Some(period)).await
 }
 
@@ -69,13 +69,13 @@ fn counted(requests: u64) -> Rc<dyn Fn() -> bool> {
     })
 }
 
-/// One client for each of `clients`, which sends its request again and again while `go_on` says so.
+/// One client for each of `clients`, which sends its requests in turn, again and again, while `go_on` says so.
 ///
 /// # Errors
 /// When a client's task dies.
 pub async fn run_while(
     address: SocketAddr,
-    clients: &[Rc<Vec<u8>>],
+    clients: &[Rc<Vec<Vec<u8>>>],
     fresh: bool,
     go_on: Rc<dyn Fn() -> bool>,
 ) -> Result<Tally> {
@@ -84,7 +84,7 @@ pub async fn run_while(
 
 async fn clients_while(
     address: SocketAddr,
-    clients: &[Rc<Vec<u8>>],
+    clients: &[Rc<Vec<Vec<u8>>>],
     fresh: bool,
     go_on: Rc<dyn Fn() -> bool>,
     period: Option<Duration>,
@@ -92,21 +92,26 @@ async fn clients_while(
     let began = tokio::time::Instant::now();
     let tally = Rc::new(Cell::new(Tally::default()));
     let mut tasks = Vec::new();
-    for (index, request) in clients.iter().enumerate() {
+    for (index, requests) in clients.iter().enumerate() {
         // They do not all ask at once.
         let first = period.map(|period| {
             period * u32::try_from(index).unwrap_or(0) / u32::try_from(clients.len()).unwrap_or(1)
         });
-        let (request, go_on, tally) = (Rc::clone(request), Rc::clone(&go_on), Rc::clone(&tally));
+        let (requests, go_on, tally) = (Rc::clone(requests), Rc::clone(&go_on), Rc::clone(&tally));
         tasks.push(tokio::task::spawn_local(async move {
             let mut client = Client::new(address);
             let mut due = began + first.unwrap_or_default();
-            while go_on() {
+            // Not all begin with the same one.
+            let from = index % requests.len().max(1);
+            let mut turns = requests.iter().cycle().skip(from);
+            while go_on()
+                && let Some(request) = turns.next()
+            {
                 if let Some(period) = period {
                     tokio::time::sleep_until(due).await;
                     due = (due + period).max(tokio::time::Instant::now());
                 }
-                client.ask(&request, fresh, &tally).await;
+                client.ask(request, fresh, &tally).await;
             }
         }));
     }

@@ -1,7 +1,9 @@
 //! The upstream: answers `/b/N` with N bytes, `/b/N?chunked` in one chunk of N, and `/b/N?json` with an object of
 //! about N bytes, reading and dropping any body. As cheap as it can be, because it shares its core with the load.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,15 +14,26 @@ use tokio::net::{TcpListener, TcpStream};
 /// # Errors
 /// When there is no port.
 pub async fn start() -> Result<SocketAddr> {
+    Ok(start_counting().await?.0)
+}
+
+/// The same, and how many requests it has answered.
+///
+/// # Errors
+/// When there is no port.
+pub async fn start_counting() -> Result<(SocketAddr, Rc<Cell<u64>>)> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
+    let answered = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&answered);
     tokio::task::spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
+            let counter = Rc::clone(&counter);
             // A client that leaves in the middle is no news to an origin.
-            tokio::task::spawn_local(async move { serve(stream).await.ok() });
+            tokio::task::spawn_local(async move { serve(stream, &counter).await.ok() });
         }
     });
-    Ok(address)
+    Ok((address, answered))
 }
 
 /// What an answer is, and how its end is told.
@@ -34,7 +47,7 @@ enum Kind {
     Json,
 }
 
-async fn serve(mut stream: TcpStream) -> Result<()> {
+async fn serve(mut stream: TcpStream, answered: &Cell<u64>) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut input = Vec::with_capacity(16 * 1024);
     let mut answer: Option<((usize, Kind), Vec<u8>)> = None;
@@ -61,6 +74,7 @@ async fn serve(mut stream: TcpStream) -> Result<()> {
         }
         if let Some((_, bytes)) = &answer {
             stream.write_all(bytes).await?;
+            answered.set(answered.get() + 1);
         }
     }
 }

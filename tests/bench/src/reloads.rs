@@ -55,8 +55,8 @@ pub(crate) async fn run(setup: &Setup<'_>, edits: u32) -> Result<String> {
 
 async fn one(proxy: &Proxy, setup: &Setup<'_>, edits: u32) -> Result<(Tally, Vec<Duration>)> {
     let stop = Rc::new(Cell::new(false));
-    let read = Rc::new(Case::small().render());
-    let write = Rc::new(Case { body: 1024, ..Case::small() }.render());
+    let read = Rc::new(Case::small().requests());
+    let write = Rc::new(Case { body: 1024, ..Case::small() }.requests());
     let clients: Vec<_> =
         (0..CLIENTS).map(|client| Rc::clone(if client % 3 == 0 { &write } else { &read })).collect();
     let (address, stopping) = (proxy.address, Rc::clone(&stop));
