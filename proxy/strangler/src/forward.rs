@@ -36,6 +36,7 @@ mod tunnel;
 mod upload;
 mod waiting;
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -99,7 +100,7 @@ pub(crate) async fn serve(session: &mut Session, request: &mut RequestHead, pipe
     let mut record = Record::new(&client, &pin, now, request);
     record.pipelined = pipelined;
     let mut downstream = Downstream { version: request.version, persistent: stays_open(request) };
-    let format = answer::Format::of(request.fields.get(Known::Accept));
+    let accept = request.fields.place(Known::Accept);
     let framing = inbound::framing(request);
     let mut upload = None;
     let outcome = match prepare(&client, &pin, request, framing, &mut record) {
@@ -107,7 +108,7 @@ pub(crate) async fn serve(session: &mut Session, request: &mut RequestHead, pipe
             let has_body = framing != Ok(Framing::None);
             let downstream = Downstream { persistent: downstream.persistent && !has_body, ..downstream };
             answer::options(downstream, &mut record, &mut session.wire);
-            return finish_own(session, downstream, has_body, record).await;
+            return finish_own(session, downstream, has_body, &mut record).await;
         }
         Ok(Prepared::Forward(mut plan, body)) => {
             upload = body;
@@ -130,10 +131,10 @@ pub(crate) async fn serve(session: &mut Session, request: &mut RequestHead, pipe
                 Next::Close
             }
         }
-        Ok((head, Follows::Body(relay))) => {
+        Ok((head, Follows::Body(mut relay))) => {
             head.write(session.wire.outbox());
             client.local.recycle_response(head);
-            relay_body(session, relay, &mut upload, record).await
+            relay_body(session, &mut relay, &mut upload, &mut record).await
         }
         Err(error) => {
             record.failed(error);
@@ -149,8 +150,10 @@ pub(crate) async fn serve(session: &mut Session, request: &mut RequestHead, pipe
                 return Next::Close;
             }
             let downstream = Downstream { persistent, ..downstream };
+            // As the client sent it, whatever has become of the line since.
+            let format = answer::Format::of(accept.map(|place| request.fields.at(place)));
             answer::refuse(error, format, downstream, &mut record, &mut session.wire);
-            finish_own(session, downstream, unread || broken, record).await
+            finish_own(session, downstream, unread || broken, &mut record).await
         }
     }
 }
@@ -170,7 +173,7 @@ pub(crate) async fn refuse(session: &mut Session, why: Unreadable) -> Next {
     };
     let downstream = Downstream { version: Version::Http11, persistent: false };
     answer::refuse(error, answer::Format::Text, downstream, &mut record, &mut session.wire);
-    finish_own(session, downstream, true, record).await
+    finish_own(session, downstream, true, &mut record).await
 }
 
 /// Whether another request may follow, as far as the client says (RFC 9112, 9.3).
@@ -193,7 +196,12 @@ async fn flush(session: &mut Session) -> bool {
 }
 
 /// Sends an answer of the proxy's own.
-async fn finish_own(session: &mut Session, downstream: Downstream, unread: bool, mut record: Record) -> Next {
+async fn finish_own(
+    session: &mut Session,
+    downstream: Downstream,
+    unread: bool,
+    record: &mut Record,
+) -> Next {
     if !flush(session).await {
         record.client_gone();
         return Next::Close;
@@ -209,14 +217,14 @@ async fn finish_own(session: &mut Session, downstream: Downstream, unread: bool,
 /// Sends an upstream's answer.
 async fn relay_body(
     session: &mut Session,
-    mut relay: relay::Relay,
+    relay: &mut relay::Relay,
     upload: &mut Option<Upload>,
-    mut record: Record,
+    record: &mut Record,
 ) -> Next {
     let relayed = poll_fn(|cx| relay.poll(cx, session, upload, &mut record.tap)).await;
     record.bytes_out = relay.bytes();
     record.bytes_in = upload.as_ref().map_or(0, Upload::received);
-    relayed.note(&mut record);
+    relayed.note(record);
     let unread = upload.as_ref().is_some_and(|upload| !upload.is_finished());
     match relayed {
         Relayed::Complete if unread => Next::Linger,
@@ -283,12 +291,13 @@ fn decision(
     head: &RequestHead,
     record: &mut Record,
 ) -> Result<outbound::Decided, ForwardError> {
-    // As it was checked: an absolute form has become the path that it names.
-    let target = head.target_text();
+    // As it was checked: an absolute form has become the path that it names. Nearly always it is what was sent.
+    let (sent, host) = (Rc::clone(record.target()), Rc::clone(&record.host));
+    let target = if sent.as_bytes() == head.target { Cow::Borrowed(&*sent) } else { head.target_text() };
     let (path, query) = split_target(&target);
     let view = RequestView {
         method: head.method.as_str(),
-        host: inbound::host(&head.fields),
+        host: &host,
         path,
         query,
         headers: &head.fields,

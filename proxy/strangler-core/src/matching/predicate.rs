@@ -121,7 +121,9 @@ impl Predicates {
 
     /// Whether all hold.
     pub fn hold(&self, view: &RequestView<'_>) -> bool {
-        self.headers.iter().all(|(name, wanted)| wanted.holds(request::header(view.headers, name).as_deref()))
+        self.headers
+            .iter()
+            .all(|(name, wanted)| wanted.holds(request::header(view.headers, name.as_str()).as_deref()))
             && self
                 .cookies
                 .iter()
@@ -131,7 +133,7 @@ impl Predicates {
                 .iter()
                 .all(|(name, wanted)| wanted.holds(request::query_parameter(view.query, name).as_deref()))
             && self.accept.as_deref().is_none_or(|wanted| {
-                request::header(view.headers, &ACCEPT).is_some_and(|sent| prefers(&sent, wanted))
+                request::header(view.headers, ACCEPT.as_str()).is_some_and(|sent| prefers(&sent, wanted))
             })
     }
 
@@ -144,7 +146,7 @@ impl Predicates {
             }
         };
         for (name, wanted) in &self.headers {
-            look(format!("header {name}"), wanted, request::header(view.headers, name).as_deref());
+            look(format!("header {name}"), wanted, request::header(view.headers, name.as_str()).as_deref());
         }
         for (name, wanted) in &self.cookies {
             look(format!("cookie {name}"), wanted, request::cookie(view.headers, name).as_deref());
@@ -153,7 +155,7 @@ impl Predicates {
             look(format!("query {name}"), wanted, request::query_parameter(view.query, name).as_deref());
         }
         if let Some(wanted) = &self.accept {
-            let found = request::header(view.headers, &ACCEPT);
+            let found = request::header(view.headers, ACCEPT.as_str());
             if !found.as_deref().is_some_and(|sent| prefers(sent, wanted)) {
                 unmet.push(Unmet {
                     subject: "header accept".to_owned(),

@@ -6,25 +6,26 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use http::HeaderMap;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, ORIGIN};
-use http::{HeaderMap, HeaderName};
+use memchr::memchr;
 
 use super::path::{self, Ambiguity, Seen};
 
 /// Header lines, however a parser keeps them.
 pub trait HeaderLines: std::fmt::Debug {
-    /// The value of the line of this name that `before` lines of the same name precede.
-    fn line(&self, name: &HeaderName, before: usize) -> Option<&[u8]>;
+    /// The value of the line of this name, in whatever case, that `before` lines of the same name precede.
+    fn line(&self, name: &str, before: usize) -> Option<&[u8]>;
 }
 
 impl HeaderLines for HeaderMap {
-    fn line(&self, name: &HeaderName, before: usize) -> Option<&[u8]> {
+    fn line(&self, name: &str, before: usize) -> Option<&[u8]> {
         self.get_all(name).iter().nth(before).map(http::HeaderValue::as_bytes)
     }
 }
 
 /// The values of all lines of a name, in order.
-fn lines<'a>(headers: &'a dyn HeaderLines, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+fn lines<'a>(headers: &'a dyn HeaderLines, name: &str) -> impl Iterator<Item = &'a [u8]> {
     (0..).map_while(move |before| headers.line(name, before))
 }
 
@@ -88,8 +89,8 @@ fn preflight_method<'a>(view: &RequestView<'a>) -> Option<&'a str> {
     if view.method != "OPTIONS" {
         return None;
     }
-    view.headers.line(&ORIGIN, 0)?;
-    let asked = view.headers.line(&ACCESS_CONTROL_REQUEST_METHOD, 0)?;
+    view.headers.line(ORIGIN.as_str(), 0)?;
+    let asked = view.headers.line(ACCESS_CONTROL_REQUEST_METHOD.as_str(), 0)?;
     std::str::from_utf8(asked).ok().filter(|method| !method.is_empty())
 }
 
@@ -111,8 +112,8 @@ pub fn normal_host(authority: &str) -> Cow<'_, str> {
 
 /// The value of a header; repeated lines are joined by `, ` (RFC 9110 section 5.3). Bytes that are not UTF-8
 /// become U+FFFD.
-pub fn header<'a>(headers: &'a dyn HeaderLines, name: &HeaderName) -> Option<Cow<'a, str>> {
-    let mut lines = lines(headers, name).map(String::from_utf8_lossy);
+pub fn header<'a>(headers: &'a dyn HeaderLines, name: &str) -> Option<Cow<'a, str>> {
+    let mut lines = lines(headers, name).map(text);
     let first = lines.next()?;
     let Some(second) = lines.next() else { return Some(first) };
     let mut joined = first.into_owned();
@@ -125,14 +126,26 @@ pub fn header<'a>(headers: &'a dyn HeaderLines, name: &HeaderName) -> Option<Cow
 
 /// The value of the first cookie of that name (RFC 6265 section 4.2), over all `Cookie` lines.
 pub fn cookie<'a>(headers: &'a dyn HeaderLines, name: &str) -> Option<Cow<'a, str>> {
-    lines(headers, &COOKIE).find_map(|line| {
-        line.split(|byte| *byte == b';').find_map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            let (left, right) = pair.split_at(equals);
-            (left.trim_ascii() == name.as_bytes())
-                .then(|| String::from_utf8_lossy(right.get(1..).unwrap_or_default().trim_ascii()))
-        })
-    })
+    lines(headers, COOKIE.as_str()).find_map(|line| cookie_in(line, name.as_bytes())).map(text)
+}
+
+/// Looks at what a name is followed by first: most pairs are of other names, whose values are passed over.
+fn cookie_in<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = line;
+    loop {
+        let pair = rest.trim_ascii_start();
+        let after = pair.strip_prefix(name).map(<[u8]>::trim_ascii_start);
+        if let Some([b'=', value @ ..]) = after {
+            let end = memchr(b';', value).unwrap_or(value.len());
+            return value.get(..end).map(<[u8]>::trim_ascii);
+        }
+        rest = pair.get(memchr(b';', pair)? + 1..)?;
+    }
+}
+
+/// Bytes as text; what is not UTF-8 becomes U+FFFD.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The first value of a query parameter, percent-decoded; empty where it has no `=`. `&` is the only separator.
@@ -146,6 +159,7 @@ pub fn query_parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         lines
@@ -173,18 +187,34 @@ mod tests {
     #[test]
     fn repeated_header_lines_are_joined() {
         let map = headers(&[("x-a", "1"), ("x-b", "2"), ("x-a", "3")]);
-        assert_eq!(header(&map, &HeaderName::from_static("x-a")).as_deref(), Some("1, 3"));
-        assert_eq!(header(&map, &HeaderName::from_static("x-b")).as_deref(), Some("2"));
-        assert_eq!(header(&map, &HeaderName::from_static("x-c")), None);
+        assert_eq!(header(&map, "x-a").as_deref(), Some("1, 3"));
+        assert_eq!(header(&map, "X-B").as_deref(), Some("2"));
+        assert_eq!(header(&map, "x-c"), None);
     }
 
     #[test]
     fn the_first_cookie_of_a_name_counts() {
-        let map = headers(&[("cookie", "a=1; b=2;b=3; c==x"), ("cookie", "d=4;e")]);
-        let table = [("a", Some("1")), ("b", Some("2")), ("c", Some("=x")), ("d", Some("4")), ("e", None)];
+        let map =
+            headers(&[("cookie", "aa=0; a=1; b=2;b=3; c==x;f"), ("cookie", "d=4;;\tg = a b ;h=a=1; f=;e")]);
+        let table = [
+            ("aa", Some("0")),
+            ("a", Some("1")),
+            ("b", Some("2")),
+            ("c", Some("=x")),
+            ("d", Some("4")),
+            ("e", None),
+            ("f", Some("")),
+            ("g", Some("a b")),
+            ("h", Some("a=1")),
+            ("A", None),
+            ("x", None),
+        ];
         for (name, wanted) in table {
             assert_eq!(cookie(&map, name).as_deref(), wanted, "{name}");
         }
+        let mut map = headers(&[]);
+        map.insert(COOKIE, http::HeaderValue::from_bytes(b"a=\xff;\xff=1").unwrap());
+        assert_eq!(cookie(&map, "a").as_deref(), Some("\u{fffd}"));
     }
 
     #[test]

@@ -290,7 +290,7 @@ fn is_told(reading: &Reading<'_>, route: &Route, source: &KeySource, known: Know
 /// Whether a condition looks at a value in whose place a pseudonym stands.
 fn looks_at_hidden(when: &Predicates, view: &RequestView<'_>) -> bool {
     let hidden = |value: Option<Cow<'_, str>>| value.is_some_and(|value| is_hidden(&value));
-    when.headers.iter().any(|(name, _)| hidden(request::header(view.headers, name)))
+    when.headers.iter().any(|(name, _)| hidden(request::header(view.headers, name.as_str())))
         || when.cookies.iter().any(|(name, _)| hidden(request::cookie(view.headers, name)))
         || when.query.iter().any(|(name, _)| hidden(request::query_parameter(view.query, name)))
 }

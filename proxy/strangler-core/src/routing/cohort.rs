@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::matching::path::{percent_decoded, without_matrix};
 use crate::matching::{Pattern, Reading, request};
@@ -16,6 +16,9 @@ use crate::snapshot::slice::{KeyMatch, KeySource};
 
 /// Buckets there are: one per hundredth of a percent.
 const BUCKETS: u64 = 10_000;
+
+/// Bytes of most sources as text, with what stands around them.
+const SOURCE_BYTES: usize = 48;
 
 /// A client's key and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,11 +71,15 @@ pub fn membership<'a>(
         list.iter()
             .find(|entry| value(reading, pattern, &entry.source).is_some_and(|value| *value == *entry.value))
     };
-    let (member, reason) = match (listed(&canary.never), listed(&canary.always), bucket) {
-        (Some(entry), _, _) => (false, Reason::Never(entry)),
-        (None, Some(entry), _) => (true, Reason::Always(entry)),
-        (None, None, Some(bucket)) => (bucket < canary.share.basis_points(), Reason::Share),
-        (None, None, None) => (false, Reason::NoKey),
+    let (member, reason) = if let Some(entry) = listed(&canary.never) {
+        (false, Reason::Never(entry))
+    } else if let Some(entry) = listed(&canary.always) {
+        (true, Reason::Always(entry))
+    } else {
+        match bucket {
+            Some(bucket) => (bucket < canary.share.basis_points(), Reason::Share),
+            None => (false, Reason::NoKey),
+        }
     };
     Membership { member, reason, key, bucket }
 }
@@ -85,18 +92,23 @@ pub fn key<'a>(reading: &'a Reading<'_>, pattern: &'a Pattern, sources: &'a [Key
 /// The bucket of a key, `0..10_000`: XXH3-64 (seed 0) of the cohort's name, NUL, the source as configured, NUL
 /// and the value.
 pub fn bucket(name: &str, source: &KeySource, value: &str) -> u16 {
-    let mut hasher = Xxh3::new();
-    hasher.update(name.as_bytes());
-    hasher.update(b"\0");
-    hasher.update(source_text(source).as_bytes());
-    hasher.update(b"\0");
-    hasher.update(value.as_bytes());
-    u16::try_from(hasher.digest() % BUCKETS).unwrap_or(u16::MAX)
+    let mut text = String::with_capacity(name.len() + value.len() + SOURCE_BYTES);
+    text.push_str(name);
+    text.push('\0');
+    push_source(&mut text, source);
+    text.push('\0');
+    text.push_str(value);
+    u16::try_from(xxh3_64(text.as_bytes()) % BUCKETS).unwrap_or(u16::MAX)
 }
 
 /// A source as it is configured, a header's name in lower case: `header:x-tenant`.
 pub fn source_text(source: &KeySource) -> String {
     let mut text = String::new();
+    push_source(&mut text, source);
+    text
+}
+
+fn push_source(text: &mut String, source: &KeySource) {
     let (prefix, name) = match source {
         KeySource::Header(name) => ("header:", name.as_str()),
         KeySource::Cookie(name) => ("cookie:", name.as_str()),
@@ -110,12 +122,13 @@ pub fn source_text(source: &KeySource) -> String {
         // Writing to a String cannot fail.
         write!(text, "{label}").unwrap_or_default();
     }
-    if matches!(source, KeySource::Header(_)) {
-        text.push_str(&name.to_ascii_lowercase());
-    } else {
-        text.push_str(name);
+    let from = text.len();
+    text.push_str(name);
+    if matches!(source, KeySource::Header(_))
+        && let Some(name) = text.get_mut(from..)
+    {
+        name.make_ascii_lowercase();
     }
-    text
 }
 
 /// The value of a source in a request; an empty one counts as absent. Path and query values are
@@ -127,7 +140,7 @@ pub(crate) fn value<'a>(
 ) -> Option<Cow<'a, str>> {
     let view = reading.view;
     let value = match source {
-        KeySource::Header(name) => request::header(view.headers, &name.parse().ok()?),
+        KeySource::Header(name) => request::header(view.headers, name),
         KeySource::Cookie(name) => request::cookie(view.headers, name),
         KeySource::Query(name) => request::query_parameter(view.query, name),
         KeySource::Path(name) => {
@@ -190,7 +203,7 @@ mod tests {
             ("s", KeySource::ClientIp, "10.0.0.1", b"s\0client-ip\x0010.0.0.1"),
         ];
         for (name, source, value, bytes) in table {
-            let wanted = xxhash_rust::xxh3::xxh3_64(bytes) % 10_000;
+            let wanted = xxh3_64(bytes) % 10_000;
             assert_eq!(u64::from(bucket(name, source, value)), wanted, "{name} {source:?}");
         }
     }

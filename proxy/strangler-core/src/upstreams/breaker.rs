@@ -162,12 +162,22 @@ impl Breaker {
     ///
     /// After how long another may.
     pub fn admit(&self, now: Duration) -> Result<Admission, Duration> {
+        self.admit_at(|| now)
+    }
+
+    /// The same; `now` is asked only where the breaker is not closed.
+    ///
+    /// # Errors
+    ///
+    /// After how long another may.
+    pub fn admit_at(&self, now: impl Fn() -> Duration) -> Result<Admission, Duration> {
         let mut word = self.word.load(Relaxed);
         loop {
             let parts = Parts::of(word);
             if parts.position == CLOSED {
                 return Ok(Admission { era: parts.era, probe: false });
             }
+            let now = now();
             let wait = parts.until.saturating_sub(millis(now));
             if wait > 0 {
                 return Err(Duration::from_millis(wait));

@@ -49,6 +49,7 @@ struct Tries<'a> {
     id: UpstreamId,
     upstream: &'a Upstream,
     timeouts: Timeouts,
+    plan: &'a Plan,
     /// When the first one begins.
     began: Instant,
     left: u32,
@@ -84,7 +85,8 @@ pub(crate) async fn exchange(
         pin,
         id,
         upstream,
-        timeouts: plan.timeouts(pin, upstream, began),
+        timeouts: plan.timeouts(pin, upstream),
+        plan,
         began,
         left: upstream.retry_attempts,
         siblings: None,
@@ -156,6 +158,11 @@ pub(crate) async fn exchange(
 }
 
 impl Tries<'_> {
+    /// How long a connection may take.
+    fn patience(&self) -> Duration {
+        self.plan.patience(self.timeouts.connect, self.began)
+    }
+
     /// The upstream's members; `None` where nobody is to be asked, or not yet.
     fn members(&self) -> Option<View> {
         let mut view = self.pin.members(self.id);
@@ -169,7 +176,7 @@ impl Tries<'_> {
     /// A name that nobody has asked for before is waited for, as long as a connection is.
     async fn wait_for_members(&self, session: &mut Session) -> Result<View, ForwardError> {
         let state = self.pin.upstream(self.id);
-        let until = tokio::time::Instant::now() + self.timeouts.connect;
+        let until = tokio::time::Instant::now() + self.patience();
         loop {
             let mut changed = std::pin::pin!(state.changed().notified());
             // From here on, nothing that changes while this looks is missed.
@@ -218,7 +225,7 @@ impl Tries<'_> {
                 Place::Idle(connection) => return Ok((connection, true)),
             },
         };
-        let connecting = connect(endpoint, self.timeouts.connect);
+        let connecting = connect(endpoint, self.patience());
         let tcp = watched(session, connecting).await??;
         Ok((Connection::new(Wire::new(tcp, &local.buffers), permit), false))
     }
@@ -247,7 +254,7 @@ impl Tries<'_> {
         let _starved = Starved::new(endpoint);
         let local = Rc::clone(&session.client.local);
         local.wanted.notify_waiters();
-        let until = Instant::now() + self.timeouts.connect;
+        let until = Instant::now() + self.patience();
         while Instant::now() < until {
             watched(session, tokio::time::sleep(STARVED_LOOK)).await?;
             let look = |cx: &mut Context<'_>| Poll::Ready(self.idle(session, endpoint, Instant::now(), cx));

@@ -5,6 +5,10 @@ use crate::http1::{Fields, Known};
 /// Removes what belongs to the connection it came on (RFC 9110, 7.6.1), what `Connection` names, and what `also`
 /// holds for. Framing stays. With an upgrade, `Connection` and `Upgrade` name that and nothing else.
 pub(crate) fn strip(fields: &mut Fields, upgrade: Option<&[u8]>, also: impl Fn(Known) -> bool) {
+    // Nothing is nominated where there is no `Connection`, and that belongs to the connection itself.
+    if upgrade.is_none() && !fields.known().any(|known| known.is_hop_by_hop() || also(known)) {
+        return;
+    }
     let nominated = nominated(fields);
     if let Some(protocols) = upgrade {
         fields.set(Known::Connection, b"Upgrade");

@@ -33,10 +33,10 @@ pub(crate) fn trace(fields: &mut Fields, make: bool) {
     }
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
     if let Some(trace) = text.get_mut(3..35) {
-        write_hex(trace, fastrand::u128(1..));
+        write_hex(trace, &fastrand::u128(1..).to_be_bytes());
     }
     if let Some(parent) = text.get_mut(36..52) {
-        write_hex(parent, fastrand::u64(1..).into());
+        write_hex(parent, &fastrand::u64(1..).to_be_bytes());
     }
     fields.set(Known::Traceparent, &text);
 }
@@ -44,17 +44,29 @@ pub(crate) fn trace(fields: &mut Fields, make: bool) {
 /// A request that was never answered with an id of its own gets this, for the proxy's own answers.
 pub(crate) fn new_id() -> RequestId {
     let mut text = [0u8; 32];
-    write_hex(&mut text, fastrand::u128(..));
+    write_hex(&mut text, &fastrand::u128(..).to_be_bytes());
     std::str::from_utf8(&text).unwrap_or("-").into()
 }
 
-/// Fills `text` with the low digits of a number: a tenth of what `format!` costs, once or twice per request.
-fn write_hex(text: &mut [u8], mut number: u128) {
-    for digit in text.iter_mut().rev() {
-        let nibble = number.to_le_bytes().first().map_or(0, |byte| byte & 0xf);
-        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        number >>= 4;
+/// Writes four bytes at a time as eight digits: a hundredth of what `format!` costs, once or twice per request.
+fn write_hex(text: &mut [u8], number: &[u8]) {
+    let (digits, _) = text.as_chunks_mut::<8>();
+    let (parts, _) = number.as_chunks::<4>();
+    for (digits, part) in digits.iter_mut().zip(parts) {
+        *digits = hex(u32::from_be_bytes(*part));
     }
+}
+
+/// A number in hexadecimal digits, all of them at once.
+fn hex(number: u32) -> [u8; 8] {
+    // Half by half until each byte holds four bits.
+    let mut digits = u64::from(number);
+    digits = (digits & 0xffff_0000) << 16 | digits & 0xffff;
+    digits = digits << 8 & 0x00ff_0000_00ff_0000 | digits & 0x0000_00ff_0000_00ff;
+    digits = digits << 4 & 0x0f00_0f00_0f00_0f00 | digits & 0x000f_000f_000f_000f;
+    // One in each byte above nine: letters begin that much further.
+    let letters = (digits + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (digits + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 fn is_id(bytes: &[u8]) -> bool {
@@ -132,10 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_hexadecimal_digits() {
-        let mut text = [0; 6];
-        super::write_hex(&mut text, 0x12_c0ff_ee09);
-        assert_eq!(&text, b"ffee09");
+    fn a_number_is_written_in_all_its_digits() {
+        for (number, digits) in [
+            (0x0000_0012_c0ff_ee09_u64, "00000012c0ffee09"),
+            (0x0123_4567_89ab_cdef, "0123456789abcdef"),
+            (0xfedc_ba98_7654_3210, "fedcba9876543210"),
+            (0x9a9a_a9a9_0990_0ff0, "9a9aa9a909900ff0"),
+            (0, "0000000000000000"),
+            (u64::MAX, "ffffffffffffffff"),
+        ] {
+            let mut text = [b'-'; 16];
+            super::write_hex(&mut text, &number.to_be_bytes());
+            assert_eq!(std::str::from_utf8(&text).unwrap(), digits);
+        }
     }
 
     #[test]

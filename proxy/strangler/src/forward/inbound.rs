@@ -147,7 +147,9 @@ fn is_authority(text: &[u8]) -> bool {
         text => text.split_at(text.iter().position(|byte| *byte == b':').unwrap_or(text.len())),
     };
     let name = text.first() == Some(&b'[')
-        || host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte));
+        || host
+            .iter()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~'));
     !host.is_empty() && name && is_port(port)
 }
 

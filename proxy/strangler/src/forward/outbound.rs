@@ -61,11 +61,11 @@ impl Plan {
     }
 
     /// The upstream's time-outs with the route's on top.
-    pub(crate) fn timeouts(&self, pin: &Pin, upstream: &Upstream, now: Instant) -> Timeouts {
+    pub(crate) fn timeouts(&self, pin: &Pin, upstream: &Upstream) -> Timeouts {
         let own = upstream.timeouts;
         let route = self.policy(&pin.snapshot).map(|policy| policy.timeouts).unwrap_or_default();
         Timeouts {
-            connect: self.patience(route.connect.unwrap_or(own.connect), now),
+            connect: route.connect.unwrap_or(own.connect),
             response: route.response.unwrap_or(own.response),
             idle: route.idle.unwrap_or(own.idle),
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::Method;
 use strangler_core::guardrail::FailureKind;
@@ -90,6 +90,11 @@ impl Record {
             complete: false,
             gone: false,
         }
+    }
+
+    /// The target as sent; bytes that are not UTF-8 are percent-encoded.
+    pub(crate) fn target(&self) -> &Rc<str> {
+        &self.target
     }
 
     pub(crate) fn client(&self) -> &Rc<Client> {
@@ -221,15 +226,13 @@ impl Record {
         let snapshot = &self.pin.snapshot;
         let upstream = self.endpoint.as_ref().map(|(upstream, _)| self.pin.upstream(*upstream));
         let endpoint = self.endpoint.as_ref().and_then(|(_, chosen)| chosen.endpoint());
-        let now = jiff::Timestamp::now();
-        let began = now.checked_sub(took).unwrap_or(now);
         let decision = self.decision.as_ref();
         let route = decision.and_then(|d| d.route).map(|id| snapshot.route(id));
         let path = loggable_path(split_target(&self.target).0, route.map(AsRef::as_ref));
         let fallback = self.fallback.map(Trouble::label);
         let shadow_id = self.tap.id().map(|id| id.to_string());
         self.client.local.recorder.log(&AccessRecord {
-            time: began,
+            time: began(took),
             request_id: self.request_id.as_deref().unwrap_or_default(),
             client: Some(self.client_ip),
             method: self.method.as_str(),
@@ -282,6 +285,15 @@ impl Drop for Record {
     }
 }
 
+/// When what has just ended began, if it took so long.
+fn began(took: Duration) -> jiff::Timestamp {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let then = now.saturating_sub(took);
+    let seconds = i64::try_from(then.as_secs()).unwrap_or(i64::MAX);
+    let nanoseconds = i32::try_from(then.subsec_nanos()).unwrap_or(0);
+    jiff::Timestamp::new(seconds, nanoseconds).unwrap_or_default()
+}
+
 fn difference(difference: SpellingDifference) -> &'static str {
     match difference {
         SpellingDifference::TrailingSlash => "trailing slash",
@@ -295,4 +307,21 @@ fn difference(difference: SpellingDifference) -> &'static str {
 
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::began;
+
+    #[test]
+    fn what_took_an_hour_began_an_hour_ago() {
+        let hour = SignedDuration::from_secs(3600);
+        let before = Timestamp::now() - hour;
+        let then = began(Duration::from_secs(3600));
+        assert!((before..=Timestamp::now() - hour).contains(&then), "{before} {then}");
+    }
 }

@@ -14,6 +14,10 @@ struct Span {
     len: u32,
 }
 
+/// Where a value lies, beyond the life of its line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place(Span);
+
 #[derive(Clone, Copy, Debug)]
 struct Line {
     known: Known,
@@ -63,6 +67,22 @@ impl Fields {
             name: self.text(line.name),
             value: self.text(line.value),
         })
+    }
+
+    /// What is known of each line, in order.
+    pub(crate) fn known(&self) -> impl Iterator<Item = Known> {
+        self.lines.iter().map(|line| line.known)
+    }
+
+    /// Where the value of the first line of a name lies: it can be looked at there until the lines are cleared,
+    /// whatever else is set or removed meanwhile.
+    pub(crate) fn place(&self, known: Known) -> Option<Place> {
+        self.lines.iter().find(|line| line.known == known).map(|line| Place(line.value))
+    }
+
+    /// The value that lay there when the place was asked for.
+    pub(crate) fn at(&self, place: Place) -> &[u8] {
+        self.text(place.0)
     }
 
     /// The value of the first line of a name.
@@ -126,18 +146,20 @@ impl Fields {
 
     fn set_where(&mut self, is: impl Fn(&Line, &[u8]) -> bool, known: Known, name: &[u8], value: Span) {
         let bytes = &self.bytes;
+        let is = |line: &Line| is(line, text(bytes, line.name));
+        // Most names that are set are new.
+        if !self.lines.iter().any(is) {
+            let name = self.store(name);
+            return self.lines.push(Line { known, name, value });
+        }
         let mut placed = false;
         self.lines.retain_mut(|line| {
-            if !is(line, text(bytes, line.name)) {
+            if !is(line) {
                 return true;
             }
             line.value = value;
             !std::mem::replace(&mut placed, true)
         });
-        if !placed {
-            let name = self.store(name);
-            self.lines.push(Line { known, name, value });
-        }
     }
 
     /// Removes every line of a name.
@@ -196,9 +218,13 @@ impl fmt::Debug for Fields {
 }
 
 impl HeaderLines for Fields {
-    fn line(&self, name: &HeaderName, before: usize) -> Option<&[u8]> {
-        let name = name.as_str().as_bytes();
-        self.iter().filter(|line| line.name.eq_ignore_ascii_case(name)).nth(before).map(|line| line.value)
+    fn line(&self, name: &str, before: usize) -> Option<&[u8]> {
+        let name = name.as_bytes();
+        // By length first: most names have another.
+        let is = |line: &&Line| {
+            line.name.len as usize == name.len() && self.text(line.name).eq_ignore_ascii_case(name)
+        };
+        self.lines.iter().filter(is).nth(before).map(|line| self.text(line.value))
     }
 }
 
@@ -240,6 +266,18 @@ mod tests {
         fields.remove_named(&http::HeaderName::from_static("x-a"));
         assert_eq!(written(&fields), "x-b: 3\r\nvia: v\r\n");
         assert!(!fields.contains(Known::Host));
+    }
+
+    #[test]
+    fn a_value_is_still_seen_where_it_lay_once_its_line_is_another_or_none() {
+        let mut fields = fields(&[("accept", "text/html"), ("x-a", "1")]);
+        let place = fields.place(Known::Accept).unwrap();
+        fields.set(Known::Accept, b"*/*");
+        assert_eq!(fields.get(Known::Accept), Some(b"*/*".as_slice()));
+        fields.remove(Known::Accept);
+        fields.append(b"x-b", b"2");
+        assert_eq!(fields.at(place), b"text/html");
+        assert!(fields.place(Known::Accept).is_none());
     }
 
     #[test]

@@ -14,8 +14,11 @@ use super::body::Framing;
 use super::fields::Fields;
 use super::known::Known;
 
-/// Lines parsed without allocating.
-const USUAL_LINES: usize = 128;
+/// Lines of a request that are parsed at the first go.
+const FEW_LINES: usize = 32;
+
+/// Lines of a response that are parsed without allocating.
+const USUAL_LINES: usize = 256;
 
 /// The protocol version of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,17 +78,18 @@ impl RequestHead {
     pub(crate) fn parse(&mut self, input: &[u8], max_lines: usize) -> Result<Option<usize>, HeadFault> {
         let Some(line) = request_line(input)? else { return Ok(None) };
         let rest = input.get(line.length..).unwrap_or_default();
-        let mut usual = [httparse::EMPTY_HEADER; USUAL_LINES];
+        // Each line that there is room for costs time, used or not: most heads need little, and few are read again.
+        let mut usual = [httparse::EMPTY_HEADER; FEW_LINES];
         let mut many = Vec::new();
-        let lines = match usual.get_mut(..max_lines) {
-            Some(lines) => lines,
-            None => {
+        let few = usual.get_mut(..max_lines.min(FEW_LINES)).unwrap_or_default();
+        let parsed = match httparse::parse_headers(rest, few) {
+            Err(httparse::Error::TooManyHeaders) if max_lines > FEW_LINES => {
                 many.resize(max_lines, httparse::EMPTY_HEADER);
-                many.as_mut_slice()
+                httparse::parse_headers(rest, &mut many)
             }
+            parsed => parsed,
         };
-        let parsed = httparse::parse_headers(rest, lines).map_err(fault)?;
-        let httparse::Status::Complete((length, lines)) = parsed else { return Ok(None) };
+        let httparse::Status::Complete((length, lines)) = parsed.map_err(fault)? else { return Ok(None) };
         self.method = Method::from_bytes(line.method).map_err(|_| HeadFault::Malformed)?;
         self.target.clear();
         self.target.extend_from_slice(line.target);
@@ -325,7 +329,9 @@ fn number(text: &[u8]) -> Option<u64> {
 mod tests {
     use http::Method;
 
-    use super::{Framing, FramingFault, HeadFault, RequestHead, ResponseHead, Version};
+    use super::{
+        FEW_LINES, Framing, FramingFault, HeadFault, RequestHead, ResponseHead, USUAL_LINES, Version,
+    };
 
     fn request(text: &str) -> Result<Option<RequestHead>, HeadFault> {
         let mut head = RequestHead::default();
@@ -461,5 +467,35 @@ mod tests {
         assert_eq!(framing(304, "content-length: 7\r\n", Method::GET), Ok(Framing::None));
         assert_eq!(framing(204, "", Method::GET), Ok(Framing::None));
         assert_eq!(framing(204, "content-length: x\r\n", Method::GET), Err(FramingFault::Length));
+    }
+
+    #[test]
+    fn a_head_may_have_as_many_lines_as_allowed_however_many_are_usual() {
+        let head = |lines: usize| {
+            let lines: String = (0..lines).map(|line| format!("x-{line}: {line}\r\n")).collect();
+            format!("GET / HTTP/1.1\r\n{lines}\r\n")
+        };
+        let check = |lines: usize, most: usize, fits: bool| {
+            let text = head(lines);
+            let mut parsed = RequestHead::default();
+            let length = parsed.parse(text.as_bytes(), most);
+            let expected = if fits { Ok(Some(text.len())) } else { Err(HeadFault::TooManyLines) };
+            assert_eq!(length, expected, "{lines} of {most}");
+            assert_eq!(parsed.fields.len(), if fits { lines } else { 0 });
+            if fits && lines > 0 {
+                let unfinished = parsed.parse(&text.as_bytes()[..text.len() - 1], most);
+                assert_eq!(unfinished, Ok(None), "{lines} of {most}");
+            }
+        };
+        for usual in [FEW_LINES, USUAL_LINES] {
+            for lines in [usual - 1, usual, usual + 1] {
+                check(lines, 1000, true);
+                check(lines, lines, true);
+                check(lines, lines - 1, false);
+            }
+        }
+        check(0, 0, true);
+        check(1, 0, false);
+        check(3, 2, false);
     }
 }

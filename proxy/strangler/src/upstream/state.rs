@@ -164,7 +164,7 @@ impl UpstreamState {
     ///
     /// The breaker is open; after how long another may.
     pub(crate) fn admit(&self, now: Instant) -> Result<Option<Admission>, Duration> {
-        self.outcomes.breaker.as_ref().map(|breaker| breaker.admit(since_start(now))).transpose()
+        self.outcomes.breaker.as_ref().map(|breaker| breaker.admit_at(|| since_start(now))).transpose()
     }
 
     /// A request that was admitted has ended.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderName;
 use strangler_core::compare::{Compared, End, Finding, NotCompared, Reply, Signature, Transport};
 use strangler_core::evidence::shape::{Shape, structure_of};
 use strangler_core::evidence::{Example, Observation, Outcome, PairedLatency};
@@ -46,8 +45,8 @@ struct Redacting {
 struct OriginalLines<'a>(&'a Original<'a>);
 
 impl HeaderLines for OriginalLines<'_> {
-    fn line(&self, name: &HeaderName, before: usize) -> Option<&[u8]> {
-        let is_it = |known: &[u8]| known.eq_ignore_ascii_case(name.as_str().as_bytes());
+    fn line(&self, name: &str, before: usize) -> Option<&[u8]> {
+        let is_it = |known: &[u8]| known.eq_ignore_ascii_case(name.as_bytes());
         self.0.headers().filter(|(known, _)| is_it(known)).nth(before).map(|(_, value)| value)
     }
 }
