@@ -227,11 +227,12 @@ impl Standings {
             let ejected = self.of.values().filter(|standing| standing.ejected.is_some()).count();
             let too_many = ejected > self.of.len() / 2;
             let nobody = self.available() == 0;
-            // One that is unhealthy as well would be no help to anybody.
-            let helpful = |standing: &Standing| !nobody || !standing.unhealthy;
-            let candidates = self.of.iter().filter(|(_, standing)| helpful(standing));
-            let next = candidates.filter_map(|(key, standing)| Some((standing.ejected?, *key))).min();
-            let Some((_, key)) = next.filter(|_| too_many || nobody) else { return changes };
+            let candidates = self.of.iter().filter_map(|(key, standing)| {
+                // Where nobody is asked, one that is unhealthy as well would be no help.
+                Some((nobody && standing.unhealthy, standing.ejected?, *key))
+            });
+            let next = candidates.min().filter(|(unhelpful, ..)| too_many || (nobody && !unhelpful));
+            let Some((_, _, key)) = next else { return changes };
             let turned = self.of.get(&key).map(|standing| standing.turned).unwrap_or_default();
             changes.extend(self.bring_back(key, turned));
         }

@@ -115,6 +115,20 @@ fn an_ejected_endpoint_returns_where_the_others_become_unhealthy_or_go_away() {
     assert_eq!(standings.state(0), State::Available);
 }
 
+#[test]
+fn one_that_is_left_alone_is_not_ejected_though_it_is_unhealthy_as_well() {
+    let mut standings = of(2);
+    for _ in 0..3 {
+        standings.checked(0, Err("status 500"), &settings());
+    }
+    standings.failed(0, FAILURES, "", seconds(1));
+    standings.keep(&[0]);
+    assert_eq!(standings.state(0), State::Unhealthy);
+    // Nobody checks any more: there is nobody else to ask.
+    standings.unchecked();
+    assert_eq!(standings.state(0), State::Available);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Failed(u64, u32),
