@@ -35,11 +35,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use code::Code;
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Excerpt, Severity};
 pub use excerpt::excerpt;
 pub use resolved::Resolved;
 
-use crate::snapshot::{Server, Snapshot};
+use crate::snapshot::{Place, Server, Snapshot};
 use document::{Kind, Table};
 use problems::Context;
 use source::Files;
@@ -94,6 +94,22 @@ pub fn include_patterns(main: &SourceText) -> Vec<String> {
 /// The `include` patterns of a main file, relative to its folder, with the environment's values in place of
 /// variables. A pattern with a variable that is not set is left as written.
 pub fn include_patterns_with(main: &SourceText, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    includes(main, env).into_iter().map(|include| include.pattern).collect()
+}
+
+/// An `include` pattern and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// As [`include_patterns_with`] gives it.
+    pub pattern: String,
+    /// Where it stands in the main file.
+    pub place: Place,
+    /// What to show of its line.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// [`include_patterns_with`], each with its place: for saying which of them names a file that cannot be read.
+pub fn includes(main: &SourceText, env: &dyn Fn(&str) -> Option<String>) -> Vec<Include> {
     let sources = Sources { main: main.clone(), included: Vec::new() };
     let options = LoadOptions { base: Path::new(""), env, today: jiff::civil::Date::ZERO };
     let context = Context::new(Files::new(defaults::TEXT, &sources), options);
@@ -102,7 +118,9 @@ pub fn include_patterns_with(main: &SourceText, env: &dyn Fn(&str) -> Option<Str
     let value = documents.first().and_then(|document| document.root.get("include")).map(|entry| &entry.value);
     let text = |value: &document::Value<'_>| {
         let text = value.as_text()?;
-        Some(if broken && text.is_expanded() { text.written() } else { &text.value }.to_owned())
+        let pattern = if broken && text.is_expanded() { text.written() } else { &text.value }.to_owned();
+        let (place, excerpt) = (context.files.place(value.span), context.files.excerpt(value.span));
+        Some(Include { pattern, place, excerpt })
     };
     match value.map(|value| (value, &value.kind)) {
         Some((value, Kind::Text(_))) => text(value).into_iter().collect(),

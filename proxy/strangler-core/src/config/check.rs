@@ -324,10 +324,18 @@ impl<'v, 't> Whole<'_, 'v, 't, '_> {
                 Conflict::NeverWins { loser, winner, example: request } => {
                     let Some(loser) = route(*loser) else { continue };
                     let winner = winner.and_then(route);
-                    let by = winner.map(|winner| format!("`{}`", winner.id)).unwrap_or("others".to_owned());
-                    let shown = winner.map_or_else(String::new, |winner| example(loser, winner, request));
-                    let message =
-                        format!("route `{}` never wins: {by} takes every request of it{shown}", loser.id);
+                    let message = match winner {
+                        Some(winner) => format!(
+                            "route `{}` never wins: `{}` takes every request of it{}",
+                            loser.id,
+                            winner.id,
+                            example(loser, winner, request)
+                        ),
+                        None => format!(
+                            "route `{}` never wins: other routes and `except` take every request of it",
+                            loser.id
+                        ),
+                    };
                     let problem = Problem::new(code::NEVER_WINS, loser.span, message)
                         .help("remove it, or make it more specific");
                     self.report(match winner {

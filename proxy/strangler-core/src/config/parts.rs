@@ -120,6 +120,13 @@ fn named<'v, 't: 'v>(
         for entry in &table.entries {
             let item = Item { key: &entry.key, value: &entry.value };
             let Some(table) = reader::table(context, item) else { continue };
+            if entry.key.is_empty() || entry.key.contains(char::is_control) {
+                let message = format!("a name in [{key}] is empty or holds a control character");
+                let problem = Problem::new(code::BAD_VALUE, entry.key_span, message);
+                context.report(
+                    problem.help("it stands in commands, addresses and metrics: give it a short, plain one"),
+                );
+            }
             if let Some(first) = first.get(&*entry.key) {
                 let message = format!("[{key}.{}] is defined in two files", entry.key);
                 let problem = Problem::new(code::DUPLICATE_DEFINITION, entry.key_span, message);

@@ -60,9 +60,14 @@ impl<'v, 't> Reader<'v, 't> {
         for entry in &self.table.entries {
             if self.asked.iter().all(|asked| *asked != entry.key) && !context.is_full() {
                 let message = format!("unknown key `{}` in {}", entry.key, self.what);
+                // `[upstream.x]` means `[upstreams.x]`, though there is an `upstream` elsewhere.
+                let is_table = matches!(entry.value.kind, Kind::Table(_));
+                let meant = suggest::nearest(&entry.key, self.asked.iter().copied());
                 let help = match suggest::home(&entry.key) {
-                    Some(home) => format!("`{}` has its place {home}", entry.key),
-                    None => suggest::help(&entry.key, &self.asked).unwrap_or_else(|| {
+                    Some(home) if meant.is_none() || !is_table => {
+                        format!("`{}` has its place {home}", entry.key)
+                    }
+                    _ => suggest::help(&entry.key, &self.asked).unwrap_or_else(|| {
                         "remove it; the configuration reference lists the keys that there are".to_owned()
                     }),
                 };

@@ -3,6 +3,7 @@
 //! Owns the text of the new target. Refuses to judge whether a client could send it: whoever sends it does.
 
 use crate::matching::Pattern;
+use crate::matching::path::{PathRules, loosened, normal};
 use crate::snapshot::Rewrite;
 
 /// A rewritten target.
@@ -25,7 +26,7 @@ pub fn rewrite(path: &str, query: Option<&str>, rule: &Rewrite, pattern: &Patter
     };
     if let Some(prefix) = rule.strip_prefix.as_deref().map(|prefix| prefix.trim_end_matches('/'))
         && !prefix.is_empty()
-        && let Some(rest) = strip(&path, prefix)
+        && let Some(rest) = strip(&path, prefix, pattern.rules)
     {
         path = rest;
         stripped = Some(prefix.to_owned());
@@ -45,13 +46,20 @@ pub fn rewrite(path: &str, query: Option<&str>, rule: &Rewrite, pattern: &Patter
     Rewritten { target: path, stripped }
 }
 
-/// `path` without `prefix`, at an element boundary; what is left starts with `/`.
-fn strip(path: &str, prefix: &str) -> Option<String> {
-    match path.strip_prefix(prefix)? {
-        "" => Some("/".to_owned()),
-        rest if rest.starts_with('/') => Some(rest.to_owned()),
-        _ => None,
+/// `path` without the elements of `prefix`, compared as the pattern compares them, however they are spelt; what is
+/// left are the original bytes, and starts with `/`.
+fn strip(path: &str, prefix: &str, rules: PathRules) -> Option<String> {
+    let mut rest = path;
+    for wanted in prefix.split('/').skip(1) {
+        let after = rest.strip_prefix('/')?;
+        let end = after.find('/').unwrap_or(after.len());
+        let (sent, behind) = after.split_at(end);
+        if sent != wanted && loosened(&normal(sent), rules) != loosened(&normal(wanted), rules) {
+            return None;
+        }
+        rest = behind;
     }
+    Some(if rest.is_empty() { "/".to_owned() } else { rest.to_owned() })
 }
 
 /// The template with each `{name}` replaced by the original bytes of that element.
@@ -88,7 +96,11 @@ mod tests {
     }
 
     fn check(target: &str, rule: &Rewrite, expected: &str, stripped: Option<&str>) {
-        let pattern = Pattern::parse("/shop/{kind}/{id}", PathRules::default()).unwrap();
+        check_under(PathRules::default(), target, rule, expected, stripped);
+    }
+
+    fn check_under(rules: PathRules, target: &str, rule: &Rewrite, expected: &str, stripped: Option<&str>) {
+        let pattern = Pattern::parse("/shop/{kind}/{id}", rules).unwrap();
         let (path, query) = split_target(target);
         let rewritten = rewrite(path, query, rule, &pattern);
         assert_eq!(rewritten.target, expected, "{target}");
@@ -102,6 +114,18 @@ mod tests {
         check("/products/a%2Fb?x=%20&y", &rule("/products", "", ""), "/a%2Fb?x=%20&y", Some("/products"));
         check("/productsets", &rule("/products", "", ""), "/productsets", None);
         check("/products//a", &rule("/products", "", ""), "//a", Some("/products"));
+    }
+
+    #[test]
+    fn a_prefix_is_stripped_however_it_is_spelt() {
+        let strip = rule("/products", "", "");
+        check("/%70roducts/%61?x", &strip, "/%61?x", Some("/products"));
+        check("/Products/a", &strip, "/Products/a", None);
+        check("/products;v=1/a", &strip, "/products;v=1/a", None);
+        check("/products%2Fa", &strip, "/products%2Fa", None);
+        check("/a%2fb/c/d", &rule("/a%2Fb/c", "", ""), "/d", Some("/a%2Fb/c"));
+        let loose = PathRules { trailing_slash_same: true, case_insensitive: true, matrix_ignored: true };
+        check_under(loose, "/PRODUCTS;v=1/A;w=2", &strip, "/A;w=2", Some("/products"));
     }
 
     #[test]

@@ -54,7 +54,7 @@ struct CheckReport<'a> {
 
 pub(super) fn run(arguments: CheckArguments, output: &Output) -> Outcome {
     let learned = learned(&arguments)?;
-    let source = Source::File(arguments.file);
+    let source = Source::for_command(arguments.file);
     let (sources, loaded) = match source.read() {
         Ok(sources) => {
             let loaded = compile::load(&sources, source.base());
@@ -161,7 +161,10 @@ fn summary(
     snapshot: Option<&Snapshot>,
     diagnostics: &[Diagnostic],
 ) -> String {
-    let name = source.main_path().map(|path| path.display().to_string()).unwrap_or_default();
+    let name = match source {
+        Source::File(path) => path.display().to_string(),
+        Source::Text(text) => text.name.clone(),
+    };
     let included = sources.map(|sources| sources.included.len()).unwrap_or_default();
     let files = match included {
         0 => name,

@@ -78,13 +78,20 @@ pub(super) fn run(arguments: &PlanArguments, output: &Output) -> Outcome {
                 _ => None,
             };
             let body = PlanBody {
-                new: new.sources.into(),
+                new: new.sources.clone().into(),
                 against: against.map(|old| old.sources.into()),
                 seconds,
                 traffic: matches!(traffic, Traffic::Remembered(_)),
                 gate: *gate,
             };
-            ask(admin, &body, output)?
+            match ask(admin, &body, output) {
+                // A file that nobody could serve is the first thing to tell, and needs no proxy to be told.
+                Err(failure) if failure.exit == Exit::Unreachable => {
+                    compiled(&new, new.source.base(), output)?;
+                    return Err(failure);
+                }
+                asked => asked?,
+            }
         }
     };
     if output.json {
@@ -102,7 +109,7 @@ struct Texts {
 }
 
 fn read(file: &Path, output: &Output) -> Result<Texts, Failure> {
-    let source = Source::File(file.to_owned());
+    let source = Source::for_command(file.to_owned());
     match source.read() {
         Ok(sources) => Ok(Texts { source, sources }),
         Err(unreadable) => {

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use strangler_core::config::{self, Diagnostic, LoadOptions, Loaded, Severity, SourceText, Sources};
+use strangler_core::config::{self, Diagnostic, Include, LoadOptions, Loaded, Severity, SourceText, Sources};
 use strangler_core::retreat::{self, Latches};
 use strangler_core::routing;
 use strangler_core::snapshot::{DataDir, Server, Snapshot};
@@ -48,6 +48,11 @@ pub fn server_of(main: &SourceText, base: &Path) -> Server {
 /// The `include` patterns of a main file, relative to its folder.
 pub fn include_patterns(main: &SourceText) -> Vec<String> {
     config::include_patterns_with(main, &environment)
+}
+
+/// The same, and where each is written.
+pub fn includes(main: &SourceText) -> Vec<Include> {
+    config::includes(main, &environment)
 }
 
 fn environment(name: &str) -> Option<String> {

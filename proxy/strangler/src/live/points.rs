@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use strangler_core::config::SourceText;
 
 use super::compile;
-use super::source::{GLOB, Source};
+use super::source::{self, GLOB, Source};
 
 /// As many as the kernel follows.
 const LINKS_MAX: u32 = 40;
@@ -73,7 +73,7 @@ pub fn interests(source: &Source, includes: &mut Includes) -> HashMap<PathBuf, I
     let mut points = Points::default();
     let Some(main) = source.main_path() else { return points.interests };
     points.follow(main);
-    if let Ok(text) = fs::read_to_string(main) {
+    if let Some(text) = source::read_once(main).ok().and_then(|(bytes, _)| String::from_utf8(bytes).ok()) {
         for pattern in includes.of(text) {
             points.follow_pattern(source, pattern);
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::reload::Site;
 use crate::support::client::get;
+use crate::support::nobody;
 use crate::support::proxy::{House, Proxy, printed};
 
 /// Ends with this code and prints these parts.
@@ -19,6 +20,22 @@ fn check(house: &House, proxy: &Proxy, arguments: &[&str], code: i32, parts: &[&
     assert_eq!(output.status.code(), Some(code), "{}", printed(&output));
     for part in parts {
         assert!(words.contains(part), "{part} is missing:\n{}", printed(&output));
+    }
+}
+
+#[test]
+fn a_broken_file_is_told_before_a_proxy_that_is_not_there() {
+    let site = Site::new();
+    let house = House::new(&site.configuration("legacy"));
+    let new = house.folder().join("new.toml");
+    let nobody = format!("http://{}", nobody());
+    for (text, code) in [(site.configuration("canry"), 2), (site.configuration("shadow"), 3)] {
+        fs::write(&new, text).unwrap();
+        for against in ["admin", "strangler.toml"] {
+            let plan = ["plan", "new.toml", "--against", against, "--gate", "--admin", &nobody];
+            let output = house.command(&plan);
+            assert_eq!(output.status.code(), Some(code), "{against}: {}", printed(&output));
+        }
     }
 }
 

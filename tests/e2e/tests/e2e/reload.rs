@@ -4,10 +4,11 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::client::get;
 use crate::support::origin::Origin;
-use crate::support::proxy::{House, Proxy, SERVER, printed, replace};
+use crate::support::proxy::{House, PROGRAM, Proxy, SERVER, printed, replace};
 use crate::support::wait_for;
 
 /// A monolith and one slice, ready to be moved.
@@ -250,4 +251,48 @@ fn the_log_level_follows_the_file() {
     proxy.wait_generation(4);
     wait_for("the level to be back", || proxy.log().contains("generation=4").then_some(()));
     assert!(!proxy.log().contains("generation=3"), "{}", proxy.log());
+}
+
+#[test]
+fn a_pipe_where_a_file_was_stops_neither_reloads_nor_retreats() {
+    let site = Site::new();
+    let (house, proxy) = site.serve();
+    house.write(&site.configuration("extracted"));
+    wait_owner(&proxy, "products");
+    fs::remove_file(house.file()).unwrap();
+    // Nobody ever writes to it: whoever opened it as a file would wait for ever.
+    assert!(Command::new("mkfifo").arg(house.file()).status().unwrap().success());
+    let asked = proxy.ask(&["reload"]);
+    assert_eq!(asked.status.code(), Some(2), "{}", printed(&asked));
+    assert!(printed(&asked).contains("no plain file"), "{}", printed(&asked));
+    let retreat = proxy.ask(&["retreat", "products", "--reason", "prices are wrong"]);
+    assert_eq!(retreat.status.code(), Some(0), "{}", printed(&retreat));
+    assert_eq!(get(proxy.public, "/products/1").origin(), "legacy");
+    let before = proxy.generation();
+    fs::remove_file(house.file()).unwrap();
+    house.write(&format!("{}team = \"checkout\"\n", site.configuration("extracted")));
+    proxy.wait_generation(before + 1);
+}
+
+#[test]
+fn an_included_file_that_is_missing_is_told_where_it_is_asked_for() {
+    let site = Site::new();
+    let text = site.configuration("legacy");
+    let house =
+        House::new(&text.replace("version = 1\n", "version = 1\ninclude = [\n  \"routes/a.toml\",\n]\n"));
+    let checked = house.command(&["check", "strangler.toml"]);
+    assert_eq!(checked.status.code(), Some(2));
+    for part in ["strangler.toml:3:3 routes/a.toml: this file does not exist\n", "\nhelp: write the file,"] {
+        assert!(printed(&checked).contains(part), "{}", printed(&checked));
+    }
+}
+
+#[test]
+fn what_comes_through_a_pipe_can_be_checked() {
+    let site = Site::new();
+    let house = House::new(&site.configuration("legacy"));
+    let check = format!("cat strangler.toml | {PROGRAM} check /dev/stdin");
+    let checked = Command::new("sh").args(["-c", &check]).current_dir(house.folder()).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{}", printed(&checked));
+    assert!(printed(&checked).contains("/dev/stdin: valid"), "{}", printed(&checked));
 }

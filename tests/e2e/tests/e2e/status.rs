@@ -33,6 +33,16 @@ fn who_fails_is_named_first_and_figures_are_of_the_last_minute() {
 }
 
 #[test]
+fn a_canary_is_told_as_one() {
+    let site = Site::new();
+    let (house, proxy) = site.serve();
+    house.write(&site.configuration("canary").replace("writer =", "canary = \"10%\"\nwriter ="));
+    proxy.wait_generation(2);
+    let told = printed(&proxy.ask(&["status"]));
+    assert!(told.starts_with("The one slice runs as a canary: "), "{told}");
+}
+
+#[test]
 fn watching_without_a_terminal_prints_a_line_per_change_and_no_escapes() {
     let site = Site::new();
     let (house, proxy) = site.serve();

@@ -1,6 +1,6 @@
 //! What a person must know first, in one sentence: the most urgent fact, and only that.
 
-use strangler_core::snapshot::Snapshot;
+use strangler_core::snapshot::Slice;
 use strangler_core::words::{Phase, SliceId, Writer};
 
 use crate::admin::Admin;
@@ -24,7 +24,7 @@ pub(super) fn sentence(
     if state == "draining" {
         return "Shutting down: requests in flight are being finished.".to_owned();
     }
-    if let Some(sentence) = errors(&attributed(snapshot, recent)).or_else(|| falling_back(slices)) {
+    if let Some(sentence) = errors(&attributed(running, recent)).or_else(|| falling_back(slices)) {
         return sentence;
     }
     if let Some(rejected) = &configuration.rejected {
@@ -43,19 +43,35 @@ pub(super) fn sentence(
     if !configuration.restart_required.is_empty() {
         return format!("All serves; {} waits for a restart.", configuration.restart_required.join(", "));
     }
-    let moved = (0..)
-        .map(SliceId)
-        .zip(&snapshot.slices)
-        .filter(|(id, slice)| {
-            running.facts().retreat(*id).unwrap_or(slice.phase).min(slice.phase) >= Phase::Extracted
-        })
-        .count();
-    match snapshot.slices.len() {
-        0 => "Legacy answers everything: no slice is configured.".to_owned(),
-        1 if moved == 0 => "Legacy answers everything: the one slice has not been moved.".to_owned(),
-        all if moved == 0 => format!("Legacy answers everything: none of {all} slices has been moved."),
-        1 => "The one slice is answered by its extracted service.".to_owned(),
-        all => format!("{moved} of {all} slices are answered by their extracted services."),
+    let slices = (0..).map(SliceId).zip(&snapshot.slices);
+    let phases: Vec<Phase> = slices.map(|(id, slice)| phase_of(running, id, slice)).collect();
+    who_answers(&phases)
+}
+
+/// The phase in effect.
+fn phase_of(running: &Running, id: SliceId, slice: &Slice) -> Phase {
+    running.facts().retreat(id).map_or(slice.phase, |held| held.min(slice.phase))
+}
+
+/// Who answers, given the phases that are in effect.
+fn who_answers(phases: &[Phase]) -> String {
+    let moved = phases.iter().filter(|phase| **phase >= Phase::Extracted).count();
+    let canaries = phases.iter().filter(|phase| **phase == Phase::Canary).count();
+    let run = if canaries == 1 { "runs as a canary" } else { "run as canaries" };
+    match (phases.len(), moved, canaries) {
+        (0, ..) => "Legacy answers everything: no slice is configured.".to_owned(),
+        (1, 0, 0) => "Legacy answers everything: the one slice has not been moved.".to_owned(),
+        (all, 0, 0) => format!("Legacy answers everything: none of {all} slices has been moved."),
+        (1, 0, _) => {
+            "The one slice runs as a canary: its extracted service answers the cohort, legacy the others."
+                .to_owned()
+        }
+        (1, ..) => "The one slice is answered by its extracted service.".to_owned(),
+        (all, 0, _) => format!("{canaries} of {all} slices {run}; legacy answers everything else."),
+        (all, _, 0) => format!("{moved} of {all} slices are answered by their extracted services."),
+        (all, ..) => {
+            format!("{moved} of {all} slices are answered by their extracted services; {canaries} {run}.")
+        }
     }
 }
 
@@ -129,11 +145,11 @@ fn retreated(running: &Running) -> Option<String> {
 
 /// Counts the failures that the proxy answered for a side (502, 503, 504) as that side's, where it is clear
 /// which side that was.
-fn attributed(snapshot: &Snapshot, recent: &Tally) -> Tally {
+fn attributed(running: &Running, recent: &Tally) -> Tally {
     let mut attributed = Tally::new();
     for ((slice, owner), counts) in recent {
         let (owner, requests) = match owner.as_str() {
-            "proxy" => (side_of(snapshot, slice), counts.errors),
+            "proxy" => (side_of(running, slice), counts.errors),
             owner => (owner, counts.requests),
         };
         let sum = attributed.entry((slice.clone(), owner.to_owned())).or_default();
@@ -144,9 +160,14 @@ fn attributed(snapshot: &Snapshot, recent: &Tally) -> Tally {
 }
 
 /// The side that takes all of a slice's requests; `proxy` where reads and writes go to different ones.
-fn side_of(snapshot: &Snapshot, slice: &str) -> &'static str {
-    let Some(slice) = snapshot.slices.iter().find(|known| *known.name == *slice) else { return "legacy" };
-    let reads_moved = slice.phase >= Phase::Extracted;
+fn side_of(running: &Running, slice: &str) -> &'static str {
+    let mut slices = (0..).map(SliceId).zip(&running.snapshot.slices);
+    let Some((id, slice)) = slices.find(|(_, known)| *known.name == *slice) else { return "legacy" };
+    let phase = phase_of(running, id, slice);
+    if phase == Phase::Canary {
+        return "proxy";
+    }
+    let reads_moved = phase >= Phase::Extracted;
     match (reads_moved, slice.writer) {
         (true, Writer::Extracted) => "extracted",
         (false, Writer::Legacy) => "legacy",
@@ -199,6 +220,30 @@ mod tests {
             (((*slice).to_owned(), (*owner).to_owned()), Counts { requests: *requests, errors: *errors })
         };
         rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn a_canary_is_told_as_one_and_legacy_answers_everything_only_where_it_does() {
+        use Phase::{Canary, Extracted, Legacy, Retired, Shadow};
+        for (phases, told) in [
+            (&[][..], "Legacy answers everything: no slice is configured."),
+            (&[Shadow], "Legacy answers everything: the one slice has not been moved."),
+            (&[Shadow, Legacy], "Legacy answers everything: none of 2 slices has been moved."),
+            (
+                &[Canary],
+                "The one slice runs as a canary: its extracted service answers the cohort, legacy the others.",
+            ),
+            (&[Canary, Shadow], "1 of 2 slices runs as a canary; legacy answers everything else."),
+            (&[Canary, Canary], "2 of 2 slices run as canaries; legacy answers everything else."),
+            (&[Retired], "The one slice is answered by its extracted service."),
+            (&[Extracted, Legacy], "1 of 2 slices are answered by their extracted services."),
+            (
+                &[Extracted, Canary, Legacy],
+                "1 of 3 slices are answered by their extracted services; 1 runs as a canary.",
+            ),
+        ] {
+            assert_eq!(who_answers(phases), told);
+        }
     }
 
     #[test]
