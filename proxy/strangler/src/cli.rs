@@ -130,12 +130,19 @@ struct AdminArguments {
 
 /// Runs one command; the first argument is the program's name.
 pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let wants_json = arguments.iter().any(|argument| argument == "--json");
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // `--help` and `--version` come here too, and are no failure.
             let exit = if error.use_stderr() { Exit::Invalid } else { Exit::Pass };
-            drop(error.print());
+            if wants_json && exit != Exit::Pass {
+                let said = error.to_string();
+                Output::new(true).failure(said.strip_prefix("error: ").unwrap_or(&said).trim_end());
+            } else {
+                drop(error.print());
+            }
             return exit.into();
         }
     };
@@ -162,7 +169,7 @@ pub fn main_from<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
         Command::History(history) => history::run(&history, &output),
     };
     match outcome {
-        Ok(exit) => exit.into(),
+        Ok(exit) => output.end(exit).into(),
         Err(failure) => {
             output.failure(&failure.message);
             failure.exit.into()

@@ -170,6 +170,13 @@ pub struct Problem {
     pub expired: Option<String>,
 }
 
+impl Problem {
+    /// What it is called: its signature, or `several` where kinds are not kept apart.
+    pub fn name(&self) -> &str {
+        self.signature.as_deref().unwrap_or("several")
+    }
+}
+
 /// A place at which legacy differs from itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NoiseReport {

@@ -115,13 +115,9 @@ fn metrics(admin: &Admin) -> Reply {
 async fn slice(admin: &Admin, name: &str) -> Result<Reply, Problem> {
     let name = percent_decode(name, false);
     let lines = evidence::lines(admin, Some(&name)).await;
-    status::slice(admin, &name, lines).map(|slice| json(StatusCode::OK, &slice)).ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            format!("there is no slice `{name}`"),
-            "`/api/slices` lists the slices",
-        )
-    })
+    status::slice(admin, &name, lines)
+        .map(|slice| json(StatusCode::OK, &slice))
+        .ok_or_else(|| Problem::no_slice(&admin.parts.live.pin().snapshot, &name))
 }
 
 async fn explained(admin: &Admin, query: &Query) -> Result<Reply, Problem> {

@@ -102,7 +102,7 @@ pub(super) async fn report(admin: &Admin, only: Option<&str>) -> Result<Report, 
         .parts
         .evidence
         .ask(move |held| report::build(&held.ledger, &held.snapshot, only.as_deref(), Timestamp::now()));
-    asked.await.map_err(|_| unavailable())?.map_err(|unknown| no_slice(&unknown))
+    asked.await.map_err(|_| unavailable())?.map_err(|unknown| no_slice(admin, &unknown))
 }
 
 /// The report as far as it can be had soon: a disk that is full or slow must not keep anybody from asking how the
@@ -172,7 +172,7 @@ pub(super) async fn restart(admin: &Admin, slice: &str, body: &[u8]) -> Result<R
         let known = known.then_some(()).ok_or_else(|| UnknownSlice(name.to_string()));
         known.and_then(|()| held.ledger.restart(&name, &why, Timestamp::now()))
     });
-    let epoch = asked.await.map_err(|_| unavailable())?.map_err(|unknown| no_slice(&unknown))?;
+    let epoch = asked.await.map_err(|_| unavailable())?.map_err(|unknown| no_slice(admin, &unknown))?;
     let entry = Entry {
         slice: Some(slice.to_owned()),
         why: Some(reason.clone()),
@@ -186,8 +186,8 @@ pub(super) async fn restart(admin: &Admin, slice: &str, body: &[u8]) -> Result<R
     Ok(RestartReport { slice: slice.to_owned(), epoch, reason })
 }
 
-fn no_slice(unknown: &UnknownSlice) -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, unknown.to_string(), "`/api/slices` lists the slices")
+fn no_slice(admin: &Admin, unknown: &UnknownSlice) -> Refusal {
+    Refusal::no_slice(&admin.parts.live.pin().snapshot, &unknown.0)
 }
 
 fn unavailable() -> Refusal {

@@ -41,7 +41,7 @@ pub(super) fn record(admin: &Admin, wanted: Wanted) -> Result<Reply, Problem> {
     if let Some(slice) = &wanted.slice
         && !snapshot.slices.iter().any(|known| *known.name == **slice)
     {
-        return Err(no_slice(slice));
+        return Err(Problem::no_slice(&admin.parts.live.pin().snapshot, slice));
     }
     let evidence = &admin.parts.evidence;
     let Some(recording) = evidence.recordings().begin(wanted.slice.clone()) else {
@@ -101,13 +101,8 @@ pub(super) async fn bundle(admin: &Admin, slice: &str) -> Result<Reply, Problem>
     });
     match bundle.await.map_err(unavailable)? {
         Some(bundle) => Ok(json(StatusCode::OK, &Line::Bundle(Box::new(bundle)))),
-        None => Err(no_slice(slice)),
+        None => Err(Problem::no_slice(&admin.parts.live.pin().snapshot, slice)),
     }
-}
-
-fn no_slice(slice: &str) -> Problem {
-    let error = format!("there is no slice `{slice}`");
-    Problem::new(StatusCode::NOT_FOUND, error, "`/api/slices` lists the slices")
 }
 
 async fn pump(mut recording: Recording, wanted: Wanted, header: Line, lines: mpsc::Sender<Bytes>) {

@@ -10,6 +10,8 @@ use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use serde::Serialize;
+use strangler_core::config::suggest;
+use strangler_core::snapshot::Snapshot;
 
 /// An answer of the admin listener.
 pub(super) type Reply = Response<ReplyBody>;
@@ -29,6 +31,14 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(status: StatusCode, error: String, help: &str) -> Problem {
         Problem { status, error, help: help.to_owned(), allow: None }
+    }
+
+    /// 404 for a slice that the running configuration does not have, with what may have been meant.
+    pub(super) fn no_slice(snapshot: &Snapshot, name: &str) -> Problem {
+        let names: Vec<&str> = snapshot.slices.iter().map(|slice| &*slice.name).collect();
+        let help = suggest::help(name, &names);
+        let help = help.as_deref().unwrap_or("`/api/slices` lists the slices");
+        Problem::new(StatusCode::NOT_FOUND, format!("there is no slice `{name}`"), help)
     }
 
     /// 405 with the methods that are allowed (RFC 9110 section 15.5.6).

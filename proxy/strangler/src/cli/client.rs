@@ -42,7 +42,11 @@ impl Answer {
     /// The answer as a failure of the command, with the reason that it gives.
     pub(super) fn into_failure(self) -> Failure {
         let exit = match self.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => Exit::Invalid,
+            // A name that nobody has is a slip of whoever types.
+            StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::BAD_REQUEST
+            | StatusCode::NOT_FOUND => Exit::Invalid,
             status if status.is_server_error() => Exit::Unreachable,
             _ => Exit::Failed,
         };
@@ -50,12 +54,12 @@ impl Answer {
         let part =
             |key: &str| said.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let (error, help) = (part("error"), part("help"));
-        let message = if error.is_empty() {
-            format!("the proxy answers {}", self.status)
-        } else {
-            format!("{error}\n  {help}")
-        };
-        Failure::new(exit, message)
+        if error.is_empty() {
+            // The admin listener always says why: somebody else answers there.
+            let why = format!("what answers {} there is not the proxy's admin listener", self.status);
+            return Failure::new(Exit::Unreachable, why);
+        }
+        Failure::new(exit, format!("{error}\n  {help}"))
     }
 }
 

@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 
 use super::output::Output;
 use super::target::AdminTarget;
-use super::{AdminArguments, Exit, Outcome, client};
+use super::{AdminArguments, Exit, Failure, Outcome, client};
 use crate::admin::traffic::{FindReport, FoundReport};
 
 #[derive(Debug, Args)]
@@ -22,7 +22,10 @@ pub(super) fn run(arguments: &FindArguments, output: &Output) -> Outcome {
     let path = format!("/api/find?id={}", client::encoded(&arguments.id));
     let answer = client::ask(&target, Method::GET, &path, None)?;
     if answer.status != StatusCode::OK {
-        return Err(answer.into_failure());
+        // Nobody is found: that is the answer, not a slip.
+        let exit = (answer.status == StatusCode::NOT_FOUND).then_some(Exit::Failed);
+        let failure = answer.into_failure();
+        return Err(Failure { exit: exit.unwrap_or(failure.exit), ..failure });
     }
     let report: FindReport = answer.parse()?;
     if output.json {

@@ -1,5 +1,6 @@
 //! Printing: text or JSON, with colour only where somebody looks and has not said no (`NO_COLOR`).
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -14,18 +15,36 @@ pub(crate) struct Output {
     /// JSON instead of text.
     pub(crate) json: bool,
     color: bool,
+    /// Why something that was printed is nowhere, such as a full disk.
+    lost: RefCell<Option<io::Error>>,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Output {
         // https://no-color.org: any value but the empty one.
         let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Output { json, color: !json && !is_refused && io::stdout().is_terminal() }
+        let color = !json && !is_refused && io::stdout().is_terminal();
+        Output { json, color, lost: RefCell::default() }
     }
 
     /// Prints text. A reader that has gone away is no failure of the command.
     pub(crate) fn text(&self, text: &str) {
-        drop(self.try_text(text));
+        if let Err(error) = self.try_text(text)
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.lost.borrow_mut().get_or_insert(error);
+        }
+    }
+
+    /// How a command ends that ends with `exit`: not as a pass where what it had to say could not be written.
+    pub(super) fn end(&self, exit: Exit) -> Exit {
+        match self.lost.take() {
+            Some(error) if exit == Exit::Pass => {
+                self.failure(&format!("what there is to say cannot be written: {error}"));
+                Exit::Failed
+            }
+            _ => exit,
+        }
     }
 
     /// Prints text, for commands that go on until nobody reads any more.

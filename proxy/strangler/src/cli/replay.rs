@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strangler_core::compare::Compared;
+use strangler_core::config::suggest;
 use strangler_core::config::{Severity, SourceText};
 use strangler_core::evidence::report::Strictness;
 use strangler_core::evidence::verdict::State;
@@ -45,7 +46,9 @@ pub(super) fn run(arguments: &ReplayArguments, output: &Output) -> Outcome {
     if let Some(slice) = &arguments.slice
         && !snapshot.slices.iter().any(|known| *known.name == **slice)
     {
-        return Err(Failure::new(Exit::Invalid, format!("there is no slice `{slice}` in the rules")));
+        let names: Vec<&str> = snapshot.slices.iter().map(|known| &*known.name).collect();
+        let help = suggest::help(slice, &names).map(|help| format!("\n  {help}")).unwrap_or_default();
+        return Err(Failure::new(Exit::Invalid, format!("there is no slice `{slice}` in the rules{help}")));
     }
     let settings = settings(arguments)?;
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
@@ -84,7 +87,8 @@ pub(super) fn run(arguments: &ReplayArguments, output: &Output) -> Outcome {
         Err(RunError::Corpus(error)) => return Err(corpus_failure(&arguments.corpus, &error)),
         Err(error) => Some(error.to_string()),
     };
-    if matches!(reader.ending(), Some(Ending::Torn)) {
+    let torn = matches!(reader.ending(), Some(Ending::Torn));
+    if torn {
         output.note(&format!(
             "{} ends where its writer was stopped: what came after is missing",
             arguments.corpus.display()
@@ -106,7 +110,8 @@ pub(super) fn run(arguments: &ReplayArguments, output: &Output) -> Outcome {
         confidence: Share::from_basis_points(CONFIDENCE).unwrap_or(Share::ALL),
         strictness,
     });
-    Ok(told(conclusion, unreachable, seed, arguments, output))
+    let facts = RunFacts { unreachable, seed, torn };
+    Ok(told(conclusion, facts, arguments, output))
 }
 
 fn opened(path: &Path) -> Result<Reader, Failure> {
@@ -193,14 +198,18 @@ fn send(
     Ok(runtime.block_on(crate::replay::run(items, snapshot, settings, &redact, told)))
 }
 
-fn told(
-    conclusion: Conclusion,
+/// What is told of a run beside what it has found.
+struct RunFacts {
+    /// Why it ended before its corpus did.
     unreachable: Option<String>,
     seed: u64,
-    arguments: &ReplayArguments,
-    output: &Output,
-) -> Exit {
-    let Conclusion { report, verdict, counts, mut summary, expired } = conclusion;
+    /// Whether the corpus ends where its writer was stopped.
+    torn: bool,
+}
+
+fn told(conclusion: Conclusion, facts: RunFacts, arguments: &ReplayArguments, output: &Output) -> Exit {
+    let RunFacts { unreachable, seed, torn } = facts;
+    let Conclusion { report, verdict, counts, mut summary, tolerated, expired } = conclusion;
     let by_verdict = match verdict.state {
         State::Pass => Exit::Pass,
         State::Failed => Exit::Failed,
@@ -217,6 +226,9 @@ fn told(
         .into_iter()
         .flatten(),
     );
+    if torn {
+        summary.push("The corpus ends where its writer was stopped: what came after is missing.".to_owned());
+    }
     if let Some(why) = &unreachable {
         summary.insert(0, format!("The replay ended early: {why}."));
     }
@@ -231,8 +243,16 @@ fn told(
     more.insert("replay".to_owned(), serde_json::to_value(&counts).unwrap_or_default());
     more.insert("verdict".to_owned(), serde_json::to_value(&verdict).unwrap_or_default());
     more.insert("seed".to_owned(), seed.into());
-    let document =
-        Document { report: &report, exit, summary: &summary, verdict: Some(&verdict), sides: &sides, more };
+    more.insert("torn".to_owned(), torn.into());
+    let document = Document {
+        report: &report,
+        exit,
+        summary: &summary,
+        verdict: Some(&verdict),
+        tolerated: &tolerated,
+        sides: &sides,
+        more,
+    };
     document.print(arguments.form.format, output);
     if let Some(why) = unreachable {
         output.failure(&why);

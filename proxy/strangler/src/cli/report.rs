@@ -13,7 +13,7 @@ mod selftest;
 mod tests;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, ValueEnum};
 use http::{Method, StatusCode};
@@ -79,6 +79,8 @@ pub(super) struct Document<'a> {
     pub(super) summary: &'a [String],
     /// The verdict on all of it, where there is one beside those of the slices.
     pub(super) verdict: Option<&'a Verdict>,
+    /// Names of problems that are told, and do not fail the command.
+    pub(super) tolerated: &'a BTreeSet<String>,
     pub(super) sides: &'a Sides,
     /// What a command adds to the model in JSON.
     pub(super) more: serde_json::Map<String, serde_json::Value>,
@@ -95,6 +97,11 @@ struct JsonReport<'a> {
 }
 
 impl Document<'_> {
+    /// Whether a problem is only told.
+    fn tolerates(&self, problem: &Problem) -> bool {
+        self.tolerated.contains(problem.name())
+    }
+
     /// Prints it. `--json` is short for `--format json`.
     pub(super) fn print(&self, format: Format, output: &Output) {
         let format = if output.json { Format::Json } else { format };
@@ -125,6 +132,7 @@ pub(super) fn run(arguments: &ReportArguments, output: &Output) -> Outcome {
         exit,
         summary: &[],
         verdict: None,
+        tolerated: &BTreeSet::new(),
         sides: &sides,
         more: serde_json::Map::new(),
     };

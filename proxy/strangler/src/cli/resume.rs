@@ -27,10 +27,6 @@ pub(super) fn run(arguments: &ResumeArguments, output: &Output) -> Outcome {
     let answer = client::ask(&target, Method::POST, &path, Some(&body))?;
     match answer.status {
         StatusCode::OK => {}
-        // A name that nobody has is a slip of whoever types.
-        StatusCode::NOT_FOUND => {
-            return Err(Failure { exit: Exit::Invalid, ..answer.into_failure() });
-        }
         // The retreat stays: lifting it could not be written.
         StatusCode::INTERNAL_SERVER_ERROR => {
             return Err(Failure { exit: Exit::Failed, ..answer.into_failure() });

@@ -74,12 +74,7 @@ pub(super) fn run(arguments: &RetreatArguments, output: &Output) -> Outcome {
 
 fn one(arguments: &RetreatArguments, target: &AdminTarget, slice: &str, output: &Output) -> Outcome {
     let answer = ask(arguments, target, slice, arguments.to.as_deref())?;
-    let Ok(report) = answer.parse::<RetreatReport>() else {
-        // A name that nobody has is a slip of whoever types.
-        let exit = (answer.status == StatusCode::NOT_FOUND).then_some(Exit::Invalid);
-        let failure = answer.into_failure();
-        return Err(Failure { exit: exit.unwrap_or(failure.exit), ..failure });
-    };
+    let Ok(report) = answer.parse::<RetreatReport>() else { return Err(answer.into_failure()) };
     if output.json {
         output.json(&report);
     } else {

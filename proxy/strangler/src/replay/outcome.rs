@@ -108,6 +108,8 @@ pub(crate) struct Conclusion {
     pub(crate) verdict: Verdict,
     pub(crate) counts: Counts,
     pub(crate) summary: Vec<String>,
+    /// Signatures that were found and do not fail the replay.
+    pub(crate) tolerated: BTreeSet<String>,
     /// Whether an accepted difference has expired.
     pub(crate) expired: bool,
 }
@@ -249,21 +251,19 @@ impl<'a> Gathered<'a> {
         let compared = self.shapes.values().filter(|(looked, _)| *looked == Looked::Compared);
         self.counts.shapes_compared = compared.count() as u64;
         let problems = report.slices.iter().flat_map(|slice| &slice.problems);
-        let found: BTreeSet<String> = problems
-            .map(|problem| problem.signature.clone().unwrap_or_else(|| "several".to_owned()))
-            .filter(|signature| match demands.fail_on {
+        let (failing, tolerated): (BTreeSet<String>, BTreeSet<String>) =
+            problems.map(|problem| problem.name().to_owned()).partition(|signature| match demands.fail_on {
                 FailOn::New => !demands.baseline.contains(signature),
                 FailOn::Any => true,
                 FailOn::Never => false,
-            })
-            .collect();
+            });
         let replay = Replay {
             compared: self.counts.compared,
             mismatched: report.slices.iter().map(|slice| slice.accounts.mismatch).sum(),
             stale: self.counts.stale,
             shapes: self.counts.shapes + u64::from(self.overflowed),
             shapes_compared: self.counts.shapes_compared,
-            new_signatures: found.into_iter().collect(),
+            new_signatures: failing.into_iter().collect(),
             max_mismatch: demands.max_mismatch,
             confidence: demands.confidence,
             min_samples: demands.min_samples,
@@ -274,8 +274,9 @@ impl<'a> Gathered<'a> {
         let expired = demands.strictness == Strictness::Strict
             && report.slices.iter().flat_map(|slice| &slice.rules).any(|rule| rule.expired);
         report.sentence = self.sentence(&replay, &verdict);
-        let summary = self.summary(&report);
-        Conclusion { report, verdict, counts: self.counts, summary, expired }
+        let mut summary = self.summary(&report);
+        summary.extend(tolerated_words(demands.fail_on, &tolerated));
+        Conclusion { report, verdict, counts: self.counts, summary, tolerated, expired }
     }
 
     /// What was set aside is compared after all where everything found there is hidden, such as by noise.
@@ -381,4 +382,15 @@ fn unsettled(report: &Report, compared: u64) -> Condition {
         sentence,
         more_needed: None,
     }
+}
+
+/// Why differences that were found do not fail a replay.
+fn tolerated_words(fail_on: FailOn, tolerated: &BTreeSet<String>) -> Option<String> {
+    let count = tolerated.len();
+    let problems = if count == 1 { "1 problem does".to_owned() } else { format!("{count} problems do") };
+    let why = match fail_on {
+        FailOn::New => "known since the corpus was made",
+        FailOn::Any | FailOn::Never => "only the rate is judged",
+    };
+    (count > 0).then(|| format!("{problems} not fail it: {why}."))
 }

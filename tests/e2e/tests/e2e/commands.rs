@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
 use crate::reload::Site;
 use crate::support::client::get;
 use crate::support::origin::Script;
-use crate::support::proxy::{House, Proxy, command, printed};
+use crate::support::proxy::{House, PROGRAM, Proxy, command, printed};
 use crate::support::wait_for;
 
 #[test]
@@ -198,7 +199,7 @@ fn status_tells_first_where_errors_come_from() {
     assert_eq!(slice.status.code(), Some(0), "{}", printed(&slice));
     assert!(printed(&slice).contains("/products/**"), "{}", printed(&slice));
     let none = proxy.ask(&["status", "none"]);
-    assert_eq!(none.status.code(), Some(1), "{}", printed(&none));
+    assert_eq!(none.status.code(), Some(2), "{}", printed(&none));
     let json = proxy.ask(&["status", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(report["slices"][0]["traffic"]["extracted"], 20);
@@ -248,4 +249,37 @@ fn no_command_colours_what_nobody_looks_at() {
     for arguments in [vec!["--help"], vec!["--version"], vec!["run", "--help"]] {
         assert_eq!(house.command(&arguments).status.code(), Some(0), "{arguments:?}");
     }
+}
+
+#[test]
+fn what_cannot_be_written_is_no_pass() {
+    let site = Site::new();
+    let house = House::new(&site.configuration("legacy"));
+    let check = |json: bool, out: fs::File| {
+        let mut check = Command::new(PROGRAM);
+        check.args(["check", "strangler.toml"]).args(json.then_some("--json")).current_dir(house.folder());
+        check.stdout(out).output().unwrap()
+    };
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for json in [false, true] {
+        let output = check(json, full());
+        assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
+        assert!(printed(&output).contains("cannot be written"), "{}", printed(&output));
+        let output = check(json, fs::File::create(house.folder().join("out")).unwrap());
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    }
+}
+
+#[test]
+fn usage_is_explained_in_json_where_json_is_wanted() {
+    let house = House::new("");
+    for arguments in
+        [&["--json", "status", "--nonsense"][..], &["retreat", "x", "--json"], &["nonsense", "--json"]]
+    {
+        let output = house.command(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+        let said: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert!(said["error"].as_str().is_some_and(|error| !error.is_empty()), "{said}");
+    }
+    assert_eq!(house.command(&["status", "--help", "--json"]).status.code(), Some(0));
 }

@@ -38,10 +38,33 @@ fn without_comparisons_a_report_is_no_pass_in_any_form() {
         exits(&proxy.ask(&["report", "--format", format]), 4, part);
     }
     exits(&proxy.ask(&["report", "--slice", "products", "--json"]), 4, "\"slice\": \"products\"");
-    exits(&proxy.ask(&["report", "--slice", "none"]), 1, "no slice `none`");
     exits(&proxy.ask(&["report", "--format", "none"]), 2, "none");
     let text = printed(&proxy.ask(&["report"]));
     assert!(text.starts_with("products: nothing was compared"), "the sentence comes first: {text}");
+}
+
+#[test]
+fn a_slice_that_does_not_exist_is_a_slip_of_whoever_types() {
+    let site = Site::new();
+    let (house, proxy) = site.serve();
+    let out = house.data_dir().join("x.bundle").display().to_string();
+    for arguments in [
+        &["report", "--slice", "prodcts"][..],
+        &["status", "prodcts"],
+        &["retreat", "prodcts", "--reason", "r"],
+        &["resume", "prodcts"],
+        &["evidence", "restart", "prodcts", "--reason", "r"],
+        &["bundle", "prodcts", "--out", &out],
+        &["record", "--slice", "prodcts", "--out", &out],
+    ] {
+        exits(&proxy.ask(arguments), 2, "there is no slice `prodcts` did you mean `products`?");
+    }
+    // Somebody else at that address is not the proxy, whatever is answered there.
+    let elsewhere = format!("http://{}", proxy.public);
+    for arguments in [&["status"][..], &["report"], &["resume", "products"]] {
+        let asked = [arguments, &["--admin", &elsewhere]].concat();
+        exits(&house.command(&asked), 3, "");
+    }
 }
 
 /// What the proxy of this house has compared before it starts: so many matches, and prices that differ.
@@ -217,7 +240,7 @@ fn evidence_begins_anew_with_a_reason_in_the_history() {
     };
     exits(&restart(&["products", "--reason", "prices were migrated"]), 0, "epoch 2");
     exits(&restart(&["products", "--reason", "again", "--json"]), 0, "\"epoch\": 3");
-    exits(&restart(&["none", "--reason", "x"]), 1, "no slice `none`");
+    exits(&restart(&["none", "--reason", "x"]), 2, "no slice `none`");
     exits(&restart(&["products", "--reason", " "]), 2, "--reason is empty");
     exits(&restart(&["products"]), 2, "--reason");
     exits(&proxy.ask(&["history"]), 0, "starts anew with epoch 2: prices were migrated");

@@ -29,7 +29,7 @@ fn who_fails_is_named_first_and_figures_are_of_the_last_minute() {
     let detail = printed(&proxy.ask(&["status", "products"]));
     assert!(detail.contains("last minute extracted") || detail.contains("last minute legacy"), "{detail}");
     let unknown = proxy.ask(&["status", "prodcts"]);
-    assert_eq!(unknown.status.code(), Some(1), "{}", printed(&unknown));
+    assert_eq!(unknown.status.code(), Some(2), "{}", printed(&unknown));
 }
 
 #[test]

@@ -16,15 +16,15 @@ pub(super) fn render(document: &Document<'_>) -> String {
     }
     for slice in &document.report.slices {
         for problem in &slice.problems {
-            let signature = problem.signature.as_deref().unwrap_or("several");
-            let title = format!("{}: {} {} ({signature})", slice.slice, problem.kind, problem.path);
+            let title = format!("{}: {} {} ({})", slice.slice, problem.kind, problem.path, problem.name());
             let mut said = vec![
                 problem.sentence.clone(),
                 format!("{}; {}", classes(problem), share_words(slice, problem)),
             ];
             said.extend(problem.examples.first().map(|example| format!("e.g. {}", example_words(example))));
             said.extend(reproduce(document, slice, problem).map(|command| format!("reproduce: {command}")));
-            command(&mut out, "error", &title, &said.join("\n"));
+            let level = if document.tolerates(problem) { "notice" } else { "error" };
+            command(&mut out, level, &title, &said.join("\n"));
         }
         if let Some(verdict) = &slice.gate {
             gate(&mut out, &format!("gate of {}", slice.slice), verdict, &accounts_words(&slice.accounts));

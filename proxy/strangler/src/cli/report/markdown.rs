@@ -88,7 +88,7 @@ fn problems(out: &mut String, document: &Document<'_>, slice: &SliceReport) {
         let _infallible = writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} |",
-            code(problem.signature.as_deref().unwrap_or("several")),
+            code(problem.name()),
             text(&problem.kind),
             code(&problem.path),
             code(&problem.route),
@@ -104,7 +104,7 @@ fn problems(out: &mut String, document: &Document<'_>, slice: &SliceReport) {
 }
 
 fn details(out: &mut String, document: &Document<'_>, slice: &SliceReport, problem: &Problem) {
-    let signature = problem.signature.as_deref().unwrap_or("several");
+    let signature = problem.name();
     let _infallible = writeln!(
         out,
         "<details><summary><code>{}</code> {}</summary>\n\n{}; {} differences, from {} to {}.\n",
@@ -131,7 +131,7 @@ fn details(out: &mut String, document: &Document<'_>, slice: &SliceReport, probl
 fn hidden_words(problem: &Problem) -> String {
     format!(
         "{} {} {} on {}: {} requests, by {}",
-        problem.signature.as_deref().unwrap_or("several"),
+        problem.name(),
         problem.kind,
         problem.path,
         problem.route,

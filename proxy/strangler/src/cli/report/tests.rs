@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use expect_test::expect;
 use strangler_core::evidence::report::{
@@ -226,6 +226,7 @@ fn with<T>(report: &Report, render: impl FnOnce(&Document<'_>) -> T) -> T {
         exit,
         summary: &[],
         verdict: None,
+        tolerated: &BTreeSet::new(),
         sides: &sides,
         more: serde_json::Map::new(),
     })
@@ -513,4 +514,29 @@ fn only_requests_without_a_body_are_reproduced() {
     );
     report.slices[0].problems[0].examples[0].method = "POST".into();
     assert_eq!(command(&report), None);
+}
+
+#[test]
+fn a_pass_has_no_failure_and_no_error_in_any_form() {
+    let report = report();
+    let names: Vec<&Problem> = report.slices.iter().flat_map(|slice| &slice.problems).collect();
+    let tolerated: BTreeSet<String> = names.iter().map(|problem| problem.name().to_owned()).collect();
+    assert!(!tolerated.is_empty());
+    let mut passing = report.clone();
+    passing.slices.iter_mut().for_each(|slice| slice.gate = None);
+    let document = Document {
+        report: &passing,
+        exit: Exit::Pass,
+        summary: &[],
+        verdict: None,
+        tolerated: &tolerated,
+        sides: &sides(),
+        more: serde_json::Map::new(),
+    };
+    let xml = junit::render(&document);
+    assert!(xml.contains("failures=\"0\" errors=\"0\"") && xml.contains("<skipped message="), "{xml}");
+    assert!(!xml.contains("<failure") && !xml.contains("<error"), "{xml}");
+    let commands = github::render(&document);
+    assert!(commands.contains("::notice title=products%3A body.type"), "{commands}");
+    assert!(!commands.contains("::error"), "{commands}");
 }
