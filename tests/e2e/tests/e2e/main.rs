@@ -23,6 +23,7 @@ mod evidence;
 mod guardrails;
 mod lints;
 mod load;
+mod metrics;
 mod oncall;
 mod pains;
 mod plan;

@@ -69,7 +69,7 @@ fn what_legacy_answers_in_place_of_a_service_is_told_although_no_client_notices(
 }
 
 /// Answers every request with what is put into it; an empty text is a 503.
-fn probe(said: &Arc<Mutex<String>>) -> String {
+pub(crate) fn probe(said: &Arc<Mutex<String>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let said = Arc::clone(said);
