@@ -31,6 +31,10 @@ pub(crate) const FALLBACK_AFTER_MS: u64 = 500;
 /// How long reads follow a client's own write, where the file says so.
 pub(crate) const OWN_WRITES_MS: u64 = 3_000;
 
+/// How far guardrails look back, and how many reads they demand.
+pub(crate) const GUARD_WINDOW_MS: u64 = 5_000;
+pub(crate) const GUARD_MIN: u32 = 5;
+
 /// How late data may be, where the file has a limit.
 pub(crate) const LAG_MAX_MS: u64 = 5_000;
 
@@ -73,6 +77,8 @@ pub(crate) struct SliceModel {
     /// A client that is never, or always, in the cohort.
     pub(crate) listed: Option<(bool, u8)>,
     pub(crate) retreat_to: Phase,
+    /// Whether it has guardrails.
+    pub(crate) guarded: bool,
 }
 
 /// How a text is spoilt.
@@ -186,6 +192,7 @@ impl SliceModel {
             cohort: false,
             listed: None,
             retreat_to: Phase::Shadow,
+            guarded: true,
         }
     }
 
@@ -355,7 +362,17 @@ impl SliceModel {
             CopiedWrites::Isolated => "isolated",
         };
         add(text, format_args!("shadow = {{ writes = \"{writes}\", reverse_sample = \"50%\" }}\n"));
-        add(text, format_args!("guardrails = {{ retreat_to = \"{}\" }}\n", self.retreat_to));
+        if !self.guarded {
+            return text.push_str("guardrails = false\n");
+        }
+        let (to, window) = (self.retreat_to, GUARD_WINDOW_MS);
+        add(
+            text,
+            format_args!(
+                "guardrails = {{ retreat_to = \"{to}\", window = \"{window}ms\", min_requests = {GUARD_MIN}, \
+                 latency_p95 = {{ above_legacy = \"100000%\" }} }}\n"
+            ),
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns the invariants by name, and what has been promised to whom: a notebook of retreats, of clients' sides, of
 //! their own writes. Refuses to ask the program what it thinks: files are judged by [`crate::file`].
 
+mod guardrails;
 mod notebook;
 mod requests;
 mod upstreams;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use strangler_core::words::{Owner, Phase, Writer};
 
 use crate::file::{FileModel, Kind, SLICES};
+pub(crate) use guardrails::Acted;
 pub(crate) use requests::{Contact, Decided, Role};
 pub(crate) use upstreams::Asked;
 
@@ -38,10 +40,13 @@ pub(crate) enum Invariant {
     OwnWrites,
     LeftAlone,
     SomebodyAsked,
+    Guarded,
+    GuardedForCause,
+    AlarmInstead,
 }
 
 impl Invariant {
-    pub(crate) const ALL: [Invariant; 19] = [
+    pub(crate) const ALL: [Invariant; 22] = [
         Invariant::UnsafeOnce,
         Invariant::WriterOnly,
         Invariant::NeverBack,
@@ -61,6 +66,9 @@ impl Invariant {
         Invariant::OwnWrites,
         Invariant::LeftAlone,
         Invariant::SomebodyAsked,
+        Invariant::Guarded,
+        Invariant::GuardedForCause,
+        Invariant::AlarmInstead,
     ];
 
     /// In a sentence.
@@ -87,6 +95,13 @@ impl Invariant {
             Invariant::OwnWrites => "a client reads what it has just written",
             Invariant::LeftAlone => "an upstream is left alone no longer than its breaker says, and is then",
             Invariant::SomebodyAsked => "while an endpoint is well somebody is asked",
+            Invariant::Guarded => {
+                "a slice that fails its cohort for certain is taken back, or somebody is told why not"
+            }
+            Invariant::GuardedForCause => "no guardrail acts where the service is no worse than legacy",
+            Invariant::AlarmInstead => {
+                "a guardrail alarms, once, where going back would be stale, and only there"
+            }
         }
     }
 }
@@ -113,6 +128,7 @@ pub(crate) struct Judge {
     upstreams: HashMap<String, upstreams::Watched>,
     /// Since when all of legacy is well.
     legacy_well_since: Option<u64>,
+    watched: [guardrails::Watched; 3],
 }
 
 impl Judge {
@@ -127,6 +143,7 @@ impl Judge {
             own_writes: HashMap::new(),
             upstreams: HashMap::new(),
             legacy_well_since: Some(0),
+            watched: Default::default(),
         }
     }
 
@@ -162,6 +179,9 @@ impl Judge {
                 if lowers(&old, file, slice) {
                     self.forget_sides(slice);
                 }
+                if old.slice(slice) != file.slice(slice) {
+                    self.watched[slice].changed();
+                }
             }
         }
         self.notebook.absorb(file);
@@ -183,6 +203,7 @@ impl Judge {
     /// A retreat takes place, whether or not anybody is told.
     pub(crate) fn retreating(&mut self, slice: usize, accepted: bool) {
         self.forget_sides(slice);
+        self.watched[slice].anew();
         self.notebook.retreating(slice, accepted);
     }
 
@@ -193,6 +214,7 @@ impl Judge {
 
     /// Somebody was told that nothing holds a slice any more.
     pub(crate) fn resumed(&mut self, slice: usize, holds: Option<Phase>) {
+        self.watched[slice].anew();
         if let Some(file) = self.accepted.clone() {
             self.notebook.resumed(slice, &file);
         }
@@ -206,6 +228,7 @@ impl Judge {
         self.notebook.crashed();
         self.own_writes.clear();
         self.upstreams.clear();
+        self.watched = Default::default();
         let open: Vec<u32> =
             self.requests.iter().filter(|(_, told)| !told.is_over()).map(|(id, _)| *id).collect();
         for id in open {

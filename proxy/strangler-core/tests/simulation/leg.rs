@@ -13,10 +13,10 @@ use strangler_core::words::{Effect, Owner, UpstreamId};
 
 use crate::file::{CONNECT_MS, RESPONSE_MS};
 use crate::judge::{Asked, Contact, Role};
-use crate::process::UpstreamState;
 use crate::request::{Back, Signal};
 use crate::sabotage::Sabotage;
 use crate::script::Mood;
+use crate::upstream::UpstreamState;
 use crate::world::{Event, World, service_of};
 
 /// A leg.

@@ -13,7 +13,9 @@
     reason = "a broken simulation fails its test"
 )]
 
+mod chance;
 mod file;
+mod guard;
 mod judge;
 mod leg;
 mod process;
@@ -21,11 +23,14 @@ mod request;
 mod sabotage;
 mod script;
 mod shrink;
+mod tally;
+mod upstream;
 mod world;
 
 use judge::Invariant;
 use sabotage::Sabotage;
-use world::{Tally, Trace, run};
+use tally::Tally;
+use world::{Trace, run};
 
 /// Sequences that are tried at least.
 const SEQUENCES: u64 = 1_000;
@@ -46,7 +51,7 @@ fn a_thousand_sequences_keep_every_invariant() {
     println!("seeds {} to {}", seeds.start, seeds.end - 1);
     let mut sum = Tally::default();
     for seed in seeds {
-        let script = script::script(seed);
+        let script = chance::script(seed);
         let outcome = run(&script, None, Trace::Off);
         if outcome.violation.is_some() {
             panic!("seed {seed}\n{}", shrink::shortest(&script, None));
@@ -57,6 +62,7 @@ fn a_thousand_sequences_keep_every_invariant() {
         println!("holds: {}", invariant.says());
     }
     println!("{sum:#?}");
+    assert!(sum.guarded > 0 && sum.alarms > 0, "guardrails were never needed");
 }
 
 #[test]
@@ -64,7 +70,7 @@ fn every_mistake_is_found_and_by_the_invariant_that_it_breaks() {
     let mut wrong = Vec::new();
     for (sabotage, invariant) in Sabotage::ALL {
         let found = seeds().find_map(|seed| {
-            let script = script::script(seed);
+            let script = chance::script(seed);
             let violation = run(&script, Some(sabotage), Trace::Off).violation?;
             Some((seed, violation))
         });
@@ -88,9 +94,9 @@ fn every_invariant_has_a_mistake_that_breaks_it() {
 #[test]
 fn a_sequence_that_fails_is_made_short_and_fails_each_time() {
     let sabotage = Some(Sabotage::RepeatAfterReset);
-    let fails = |seed: &u64| run(&script::script(*seed), sabotage, Trace::Off).violation.is_some();
+    let fails = |seed: &u64| run(&chance::script(*seed), sabotage, Trace::Off).violation.is_some();
     let seed = seeds().find(fails).expect("a seed that fails");
-    let script = script::script(seed);
+    let script = chance::script(seed);
     let text = shrink::shortest(&script, sabotage);
     println!("{text}");
     assert_eq!(text, shrink::shortest(&script, sabotage));

@@ -8,20 +8,21 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use strangler_core::config::{self, LoadOptions, SourceText, Sources};
+use strangler_core::guardrail::Watches;
 use strangler_core::retreat::{self, Latch, Latches, Move, Refused, Stale, Target, kept};
 use strangler_core::routing::recent::{ClientMark, RecentWrites};
 use strangler_core::routing::{Facts, lost_writers};
 use strangler_core::snapshot::{Snapshot, Upstream};
-use strangler_core::upstreams::{Breaker, Standings, Window};
 use strangler_core::words::{Cause, Phase, SliceId, UpstreamId};
 
 use crate::file::{FileModel, SLICES};
+use crate::guard::Guard;
 use crate::sabotage::Sabotage;
 use crate::script::By;
+use crate::upstream::UpstreamState;
 
 /// Texts that were read already: reading one again gives the same.
 #[derive(Debug, Default)]
@@ -74,45 +75,6 @@ impl Disk {
     }
 }
 
-/// What is known of one upstream's health.
-#[derive(Debug)]
-pub(crate) struct UpstreamState {
-    pub(crate) settings: Arc<Upstream>,
-    pub(crate) breaker: Option<Breaker>,
-    pub(crate) window: Window,
-    pub(crate) standings: RefCell<Standings>,
-    pub(crate) endpoints: Vec<EndpointState>,
-    pub(crate) in_flight: Cell<u32>,
-}
-
-/// What is known of one endpoint.
-#[derive(Debug, Default)]
-pub(crate) struct EndpointState {
-    pub(crate) failed_in_a_row: Cell<u32>,
-    /// Idle connections, by the incarnation of the process at their other end.
-    pub(crate) idle: RefCell<Vec<u32>>,
-}
-
-impl UpstreamState {
-    fn new(settings: &Arc<Upstream>, old: Option<&Rc<UpstreamState>>) -> Rc<UpstreamState> {
-        if let Some(old) = old.filter(|old| *old.settings == **settings) {
-            return Rc::clone(old);
-        }
-        let mut standings = Standings::default();
-        let keys: Vec<u64> = (0..).take(settings.endpoints.len()).collect();
-        standings.keep(&keys);
-        let window = settings.breaker.map_or(Duration::from_secs(10), |breaker| breaker.window);
-        Rc::new(UpstreamState {
-            settings: Arc::clone(settings),
-            breaker: settings.breaker.map(Breaker::new),
-            window: Window::new(window),
-            standings: RefCell::new(standings),
-            endpoints: settings.endpoints.iter().map(|_| EndpointState::default()).collect(),
-            in_flight: Cell::new(0),
-        })
-    }
-}
-
 /// A configuration in service.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -122,6 +84,7 @@ pub(crate) struct Running {
     pub(crate) latches: Latches,
     pub(crate) retreats: Box<[Option<Phase>]>,
     pub(crate) upstreams: Vec<Rc<UpstreamState>>,
+    pub(crate) watches: Rc<Watches>,
 }
 
 impl Running {
@@ -142,6 +105,7 @@ impl Running {
             retreats: latches.phases(&self.snapshot),
             latches,
             upstreams: self.upstreams.clone(),
+            watches: Rc::clone(&self.watches),
         }
     }
 }
@@ -170,6 +134,7 @@ impl RecentWrites for Recent {
 pub(crate) struct Process {
     pub(crate) running: Rc<Running>,
     pub(crate) recent: Recent,
+    pub(crate) guard: Guard,
 }
 
 /// What became of an edit.
@@ -237,8 +202,10 @@ impl Process {
         let upstreams =
             snapshot.upstreams.iter().map(|upstream| UpstreamState::new(upstream, None)).collect();
         let retreats = latches.phases(&snapshot);
-        let running = Running { snapshot, file, generation: now + 1, latches, retreats, upstreams };
-        let mut process = Process { running: Rc::new(running), recent: Recent::default() };
+        let watches = Rc::new(Watches::of(&snapshot));
+        let running = Running { snapshot, file, generation: now + 1, latches, retreats, upstreams, watches };
+        let (recent, guard) = (Recent::default(), Guard::default());
+        let mut process = Process { running: Rc::new(running), recent, guard };
         process.absorb(disk);
         Some((process, Started { unreadable }))
     }
@@ -305,12 +272,15 @@ impl Process {
         let retreats = latches.phases(&snapshot);
         let generation = old.generation + 1;
         let file = Rc::new(file);
-        self.running = Rc::new(Running { snapshot, file, generation, latches, retreats, upstreams });
+        let watches = Rc::new(Watches::of(&snapshot));
+        self.running = Rc::new(Running { snapshot, file, generation, latches, retreats, upstreams, watches });
     }
 
     fn absorb(&mut self, disk: &mut Disk) {
         let mut latches = self.running.latches.clone();
-        if !latches.absorb(&self.running.snapshot).is_empty() && disk.keep(&latches).is_ok() {
+        let absorbed = latches.absorb(&self.running.snapshot);
+        if !absorbed.is_empty() && disk.keep(&latches).is_ok() {
+            absorbed.iter().for_each(|(name, _)| self.guard.begin_anew(name));
             self.running = Rc::new(self.running.with(latches));
         }
     }
@@ -322,13 +292,16 @@ impl Process {
         order: Order,
         sabotage: Option<Sabotage>,
     ) -> Retreating {
-        let Order { slice, to, stale, by, now, lagging, crash_between } = order;
+        let Order { slice, target, stale, by, now, lagging, crash_between } = order;
         let running = Rc::clone(&self.running);
         let Some(id) = running.slice(slice) else { return Retreating::NoSuchSlice };
         let name = &running.snapshot.slice(id).name;
         let latched = running.latches.get(name).map(|latch| latch.to);
-        let target = to.map_or(Target::Default, Target::Phase);
-        let stale = if sabotage == Some(Sabotage::RetreatToStaleReads) { Stale::Accepted } else { stale };
+        let stale = match (sabotage, by) {
+            (Some(Sabotage::RetreatToStaleReads), By::Person)
+            | (Some(Sabotage::GuardAcceptsStaleReads), By::Guardrail) => Stale::Accepted,
+            _ => stale,
+        };
         let to = match retreat::judge(&running.snapshot, id, latched, target, stale, lagging) {
             Err(refused) => return Retreating::Refused(refused),
             Ok(Move::Already { .. }) => return Retreating::Already,
@@ -343,6 +316,7 @@ impl Process {
         let mut latches = running.latches.clone();
         latches.latch(&running.snapshot, name, latch);
         self.running = Rc::new(running.with(latches.clone()));
+        self.guard.begin_anew(name);
         if crash_between {
             return Retreating::Crashed;
         }
@@ -373,6 +347,7 @@ impl Process {
         if crash_between {
             return None;
         }
+        self.guard.begin_anew(SLICES[slice]);
         if sabotage != Some(Sabotage::ResumeOnlyOnDisk) {
             self.running = Rc::new(running.with(latches));
         }
@@ -396,7 +371,7 @@ pub(crate) struct Started {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     pub(crate) slice: usize,
-    pub(crate) to: Option<Phase>,
+    pub(crate) target: Target,
     pub(crate) stale: Stale,
     pub(crate) by: By,
     pub(crate) now: u64,

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use fastrand::Rng;
 use http::{HeaderMap, HeaderValue, header::COOKIE};
+use strangler_core::guardrail::FailureKind;
 use strangler_core::routing::fallback::{LagState, Trouble, applies, may_fall_back};
 use strangler_core::routing::shadow::{Draws, copying};
 use strangler_core::routing::{Decision, RequestView, Verdict, decide, explain};
@@ -67,7 +68,7 @@ pub(crate) struct Exchange {
     pub(crate) number: u32,
     /// Who answers, once an answer has begun.
     pub(crate) answering: Option<(Owner, u16)>,
-    stood_in: bool,
+    pub(crate) stood_in: bool,
 }
 
 impl World<'_> {
@@ -147,8 +148,12 @@ impl World<'_> {
         let current = |leg: u32| leg == exchange.number && exchange.answering.is_none();
         match signal {
             Signal::Leaves if exchange.answering.is_none() => {
+                let stood_in = exchange.stood_in;
                 self.tell(|| format!("#{id} leaves"));
                 self.judge.left(id);
+                if stood_in {
+                    self.read_over(id, None);
+                }
                 self.end_leg(id, None);
                 self.exchanges.remove(&id);
             }
@@ -195,6 +200,10 @@ impl World<'_> {
     fn answer(&mut self, id: u32, by: Option<Owner>, status: u16) {
         self.tell(|| format!("#{id} is answered {status} by {by:?}"));
         self.judge.answered(id, by, status);
+        self.read_over(
+            id,
+            Some(if by.is_some() { FailureKind::ServerError } else { FailureKind::Transport }),
+        );
         self.exchanges.remove(&id);
     }
 
@@ -217,7 +226,7 @@ impl World<'_> {
 
     fn over(&mut self, id: u32, whole: bool) {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
-        let Some((owner, _)) = exchange.answering else { return };
+        let Some((owner, status)) = exchange.answering else { return };
         if !whole {
             let legacy = exchange.pin.snapshot.legacy;
             if self.sabotage == Some(Sabotage::StandInAfterBytes)
@@ -230,8 +239,10 @@ impl World<'_> {
                 return;
             }
             self.tell(|| format!("#{id}: the answer breaks off"));
+            self.read_over(id, Some(FailureKind::Transport));
             self.broke_off(id);
         } else {
+            self.read_over(id, (status >= 500).then_some(FailureKind::ServerError));
             self.gave_back(id);
             self.copy(id);
         }
@@ -306,7 +317,7 @@ impl World<'_> {
             {
                 decision.verdict = to(Owner::Legacy);
             }
-            Some(Sabotage::BucketsThatMove) if decision.effect == Effect::Read && !decision.wrote => {
+            Some(Sabotage::BucketsThatMove) if decision.effect == Effect::Read && decision.mark.is_none() => {
                 let share = pin.snapshot.route(route).canary.as_ref().map(|canary| canary.share);
                 if let (Phase::Canary, Some(bucket), Some(share)) = (decision.phase, decision.bucket, share) {
                     let points = share.basis_points();

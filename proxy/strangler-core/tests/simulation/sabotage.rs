@@ -40,11 +40,18 @@ pub(crate) enum Sabotage {
     EditToStaleReads,
     PinAgain,
     ForgetOwnWrites,
+    GuardSleeps,
+    GuardOverlooksStandIns,
+    GuardKeepsQuiet,
+    GuardBlamesTheService,
+    GuardHasNoMinimum,
+    GuardAcceptsStaleReads,
+    GuardRepeatsItself,
 }
 
 impl Sabotage {
     /// Every mistake, and the invariant that it breaks.
-    pub(crate) const ALL: [(Sabotage, Invariant); 35] = [
+    pub(crate) const ALL: [(Sabotage, Invariant); 42] = [
         (Sabotage::RepeatAfterReset, Invariant::UnsafeOnce),
         (Sabotage::RepeatAfterTimeout, Invariant::UnsafeOnce),
         (Sabotage::FallBackForWrites, Invariant::WriterOnly),
@@ -80,5 +87,12 @@ impl Sabotage {
         (Sabotage::EditToStaleReads, Invariant::FreshReads),
         (Sabotage::PinAgain, Invariant::OneSnapshot),
         (Sabotage::ForgetOwnWrites, Invariant::OwnWrites),
+        (Sabotage::GuardSleeps, Invariant::Guarded),
+        (Sabotage::GuardOverlooksStandIns, Invariant::Guarded),
+        (Sabotage::GuardKeepsQuiet, Invariant::Guarded),
+        (Sabotage::GuardBlamesTheService, Invariant::GuardedForCause),
+        (Sabotage::GuardHasNoMinimum, Invariant::GuardedForCause),
+        (Sabotage::GuardAcceptsStaleReads, Invariant::AlarmInstead),
+        (Sabotage::GuardRepeatsItself, Invariant::AlarmInstead),
     ];
 }

@@ -8,19 +8,24 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::rc::Rc;
 use std::time::Duration;
 
-use strangler_core::retreat::{Refused, Stale};
+use strangler_core::retreat::{Refused, Stale, Target};
 use strangler_core::snapshot::HealthCheck;
 use strangler_core::words::{Owner, Phase, Writer};
 
 use crate::file::{ENDPOINTS, LAG_MAX_MS, LEGACY, SLICES};
+use crate::guard::LOOK_MS;
 use crate::judge::{Judge, Role, Violation};
 use crate::process::{Disk, Order, Process, Reader, Reload, Retreating};
 use crate::request::{Exchange, Signal};
 use crate::sabotage::Sabotage;
 use crate::script::{By, CrashAt, Mood, Op, Script};
+use crate::tally::Tally;
 
 /// How often endpoints are asked whether they are well, and ejected ones return.
 const TICK_MS: u64 = 250;
+
+/// How long it goes on after the last step.
+const AFTERWARDS_MS: u64 = 3_000;
 
 /// What happens at some time.
 #[derive(Clone, Copy, Debug)]
@@ -53,44 +58,6 @@ impl Server {
     /// How a request is treated that has drawn this number below a hundred.
     pub(crate) fn treats(&self, draw: u8) -> Mood {
         if draw < self.of { self.mood } else { Mood::Well }
-    }
-}
-
-/// How often what happened, to show that a sequence is worth anything.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) requests: u32,
-    pub(crate) unsafe_requests: u32,
-    pub(crate) stood_in: u32,
-    pub(crate) repeated: u32,
-    pub(crate) left_alone: u32,
-    pub(crate) copies: u32,
-    pub(crate) edits: u32,
-    pub(crate) refused_edits: u32,
-    pub(crate) retreats: u32,
-    pub(crate) refused_retreats: u32,
-    pub(crate) resumes: u32,
-    pub(crate) crashes: u32,
-    pub(crate) unreadable: u32,
-}
-
-impl Tally {
-    pub(crate) fn plus(self, other: Tally) -> Tally {
-        Tally {
-            requests: self.requests + other.requests,
-            unsafe_requests: self.unsafe_requests + other.unsafe_requests,
-            stood_in: self.stood_in + other.stood_in,
-            repeated: self.repeated + other.repeated,
-            left_alone: self.left_alone + other.left_alone,
-            copies: self.copies + other.copies,
-            edits: self.edits + other.edits,
-            refused_edits: self.refused_edits + other.refused_edits,
-            retreats: self.retreats + other.retreats,
-            refused_retreats: self.refused_retreats + other.refused_retreats,
-            resumes: self.resumes + other.resumes,
-            crashes: self.crashes + other.crashes,
-            unreadable: self.unreadable + other.unreadable,
-        }
     }
 }
 
@@ -179,7 +146,8 @@ impl<'s> World<'s> {
             world.at(step.at, Event::Step(at));
         }
         let end = script.steps.last().map_or(0, |step| step.at);
-        (0..=end / TICK_MS).for_each(|tick| world.at(tick * TICK_MS, Event::Tick));
+        // Guardrails may see only then what the last requests came to.
+        (0..=(end + AFTERWARDS_MS) / TICK_MS).for_each(|tick| world.at(tick * TICK_MS, Event::Tick));
         world
     }
 
@@ -211,7 +179,12 @@ impl<'s> World<'s> {
                 let script = self.script;
                 self.step(&script.steps[at].op);
             }
-            Event::Tick => self.tick(),
+            Event::Tick => {
+                self.tick();
+                if self.now.is_multiple_of(LOOK_MS) {
+                    self.look();
+                }
+            }
             Event::Restart => self.start(),
             Event::Request(id, signal) => self.signal(id, signal),
             Event::CarriedOut { id, role, at: (service, endpoint), incarnation } => {
@@ -335,7 +308,8 @@ impl<'s> World<'s> {
             let stale = if accept && by == By::Person { Stale::Accepted } else { Stale::Refused };
             let lagging = lagging(&process.running.file, slice, self.lag[slice]);
             let crash_between = crash == CrashAt::Between;
-            let order = Order { slice, to, stale, by, now: self.now, lagging, crash_between };
+            let target = to.map_or(Target::Default, Target::Phase);
+            let order = Order { slice, target, stale, by, now: self.now, lagging, crash_between };
             let done = process.retreat(&mut self.disk, order, self.sabotage);
             self.tell(|| format!("{by:?} has {} retreat to {to:?}: {done:?}", SLICES[slice]));
             match done {
@@ -410,7 +384,7 @@ fn answers_checks(server: &Server, settings: &HealthCheck) -> Result<(), &'stati
 }
 
 /// Legacy, where the file bounds how late the writer's data may be there, and it is later or nobody knows.
-fn lagging(file: &crate::file::FileModel, slice: usize, behind: Option<u64>) -> Option<Owner> {
+pub(crate) fn lagging(file: &crate::file::FileModel, slice: usize, behind: Option<u64>) -> Option<Owner> {
     file.slice(slice).filter(|slice| slice.lag && slice.writer != Writer::Legacy)?;
     let late = behind.is_none_or(|behind| behind > LAG_MAX_MS);
     late.then_some(Owner::Legacy)

@@ -74,8 +74,8 @@ impl GuardrailReport {
                 let requests =
                     if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
                 let warning = format!(
-                    "the guardrail of slice {slice} cannot decide: no client shows a cohort key ({requests} in the \
-                     last minute, no keyed read in {minutes})"
+                    "the guardrail of slice {slice} cannot decide: no read came with a cohort key in {minutes}, among \
+                     {requests} in the last minute"
                 );
                 (Some(warning), Some("name something in `cohort_by` that clients send".to_owned()))
             }

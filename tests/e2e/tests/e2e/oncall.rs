@@ -167,7 +167,7 @@ fn a_guardrail_that_cannot_decide_is_warned_of_by_status_and_by_check_alike() {
     for _ in 0..10 {
         assert_eq!(get(proxy.public, "/products/1").origin(), "legacy", "a client without a key");
     }
-    let (told, status) = warning("no client shows a cohort key");
+    let (told, status) = warning("no read came with a cohort key in 1 s, among");
     let lint = &status["lints"][0];
     assert_eq!(
         (lint["kind"].as_str(), lint["sentence"].as_str()),

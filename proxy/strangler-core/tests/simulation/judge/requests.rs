@@ -44,11 +44,11 @@ pub(crate) struct Contact {
 /// A request, as far as the judge was told.
 #[derive(Debug)]
 pub(super) struct Told {
-    ask: Ask,
+    pub(super) ask: Ask,
     arrived: u64,
     generation: u64,
     file: Rc<FileModel>,
-    decided: Decided,
+    pub(super) decided: Decided,
     answers: u32,
     left: bool,
     carried_out: u32,
@@ -60,7 +60,7 @@ impl Told {
         self.answers > 0 || self.left
     }
 
-    fn slice(&self) -> Option<&SliceModel> {
+    pub(super) fn slice(&self) -> Option<&SliceModel> {
         self.file.owner_of(self.ask.slice, self.ask.kind).filter(|slice| !slice.leaves(self.ask.kind))
     }
 

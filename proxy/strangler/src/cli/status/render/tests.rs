@@ -50,7 +50,7 @@ fn slice_report(name: &str, extracted: u64, errors: u64) -> SliceReport {
             min_requests: 200,
             legacy: SideReport { reads: 0, failed: 0, p95_ms: None },
             extracted: SideReport { reads: 0, failed: 0, p95_ms: None },
-            warning: Some("it cannot decide: no client shows a cohort key".to_owned()),
+            warning: Some("it cannot decide: no read came with a cohort key".to_owned()),
             help: Some("name something in `cohort_by` that clients send".to_owned()),
         }],
         evidence: None,
@@ -161,7 +161,7 @@ fn what_is_wrong_is_shown_with_its_line() {
         "  a-slice-with-a-very-long-name: none, in the last minute\n    since start 1000000 of 1000000 (33.33%)",
         "  a-slice-with-a-very-long-name: 1 min 12 s, more than 5 s\n    so legacy answers no read",
         "hold: extracted 0 of 0 reads failed",
-        "\n    warning: it cannot decide: no client shows a cohort key; name something",
+        "\n    warning: it cannot decide: no read came with a cohort key; name something",
         " 33.33%     12345\n",
         "POST /payments of payments\n  a copied write was answered 201 without X-Shadow-Mode: rollback\n",
     ] {
