@@ -4,6 +4,7 @@
 
 mod report;
 mod sentence;
+mod spread;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use strangler_core::words::{Phase, SliceId};
 pub use report::{
     RouteReport, SliceDetailReport, SliceReport, StatusReport, StoppedReport, TrafficReport, UnmatchedReport,
 };
+use spread::Spread;
 
 use super::Admin;
 use super::evidence::EvidenceLine;
@@ -93,7 +95,7 @@ pub(super) fn slice(admin: &Admin, name: &str, mut lines: Lines) -> Option<Slice
     let standings = admin.parts.guardrails.standings();
     let report = SliceReport {
         evidence: lines.remove(name),
-        ..slice_report(&running, id, routes.clone().count(), (&total, &recent), &standings)
+        ..slice_report(&running, id, &Spread::of(&running, id), (&total, &recent), &standings)
     };
     let learned = super::lints::lints(admin, std::slice::from_ref(&report));
     Some(SliceDetailReport {
@@ -112,16 +114,10 @@ fn slice_reports(
 ) -> Vec<SliceReport> {
     let standings = admin.parts.guardrails.standings();
     let snapshot = &running.snapshot;
-    let mut counts = vec![0_usize; snapshot.slices.len()];
-    for route in &snapshot.routes {
-        if let Some(count) = counts.get_mut(route.slice.0 as usize) {
-            *count += 1;
-        }
-    }
-    let each = (0..).map(SliceId).zip(&snapshot.slices).zip(counts);
-    each.map(|((id, slice), routes)| SliceReport {
+    let each = (0..).map(SliceId).zip(&snapshot.slices).zip(spread::of_slices(running));
+    each.map(|((id, slice), spread)| SliceReport {
         evidence: lines.remove(&*slice.name),
-        ..slice_report(running, id, routes, counted, &standings)
+        ..slice_report(running, id, &spread, counted, &standings)
     })
     .collect()
 }
@@ -130,7 +126,7 @@ fn slice_reports(
 fn slice_report(
     running: &Running,
     id: SliceId,
-    route_count: usize,
+    spread: &Spread,
     (total, recent): (&Counted, &Counted),
     standings: &BTreeMap<Arc<str>, Vec<Shown>>,
 ) -> SliceReport {
@@ -142,6 +138,9 @@ fn slice_report(
         name: slice.name.to_string(),
         phase: slice.phase.as_str().to_owned(),
         effective_phase: effective(slice.phase, latch.map(|latch| latch.to)),
+        highest_phase: spread.stated.as_str().to_owned(),
+        highest_effective_phase: spread.highest.as_str().to_owned(),
+        routes_elsewhere: spread.elsewhere,
         retreat: latch.map(LatchReport::from),
         writer: slice.writer.as_str().to_owned(),
         sync: slice.sync.map(|sync| sync.as_str().to_owned()),
@@ -150,7 +149,7 @@ fn slice_report(
         review_by: slice.review_by.map(|date| date.to_string()),
         overdue: slice.review_by.is_some_and(|date| date < compile::today()),
         place: format!("{}:{}", slice.place.file, slice.place.line),
-        route_count,
+        route_count: spread.routes,
         share: share(slice, latch.map(|latch| latch.to)),
         fallbacks: FallbackReport::of(&total.fallbacks, &slice.name, traffic.extracted),
         recent_fallbacks: FallbackReport::of(&recent.fallbacks, &slice.name, lately.extracted),

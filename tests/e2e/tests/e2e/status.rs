@@ -62,3 +62,25 @@ fn watching_without_a_terminal_prints_a_line_per_change_and_no_escapes() {
     watch.kill().unwrap();
     watch.wait().unwrap();
 }
+
+#[test]
+fn routes_in_phases_of_their_own_are_told_and_so_is_what_a_retreat_holds_of_them() {
+    let site = Site::new();
+    let (house, proxy) = site.serve();
+    let own = "routes = [\"/products/**\", { match = \"GET /products/new\", phase = \"extracted\" }]";
+    house.write(&site.configuration("legacy").replace("routes = [\"/products/**\"]", own));
+    proxy.wait_generation(2);
+    assert_eq!(get(proxy.public, "/products/new").origin(), "products");
+    let check = |arguments: &[&str], wanted: &str| {
+        let text = printed(&proxy.ask(arguments));
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(wanted), "{wanted} is not in:\n{text}");
+    };
+    check(&["status"], "The one slice is moved in part: its extracted service answers some of its routes.");
+    check(&["status", "products"], "answered by legacy, but for 1 route in a phase of its own; writes go to");
+    check(&["status", "products"], "GET /products/new phase extracted (strangler.toml");
+    check(&["retreat", "products", "--reason", "wrong"], "retreated from extracted to shadow");
+    assert_eq!(get(proxy.public, "/products/new").origin(), "legacy");
+    check(&["status"], "products: shadow instead of extracted since");
+    check(&["status", "products"], "GET /products/new phase shadow (the file says extracted)");
+}

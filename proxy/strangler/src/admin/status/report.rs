@@ -81,6 +81,15 @@ pub struct SliceReport {
     pub phase: String,
     /// Phase in effect: of the file or of a retreat, whichever is lower.
     pub effective_phase: String,
+    /// Highest phase that the file states of its routes: a route may have a phase of its own.
+    #[serde(default)]
+    pub highest_phase: String,
+    /// The same in effect.
+    #[serde(default)]
+    pub highest_effective_phase: String,
+    /// How many of its routes are in effect in another phase than it.
+    #[serde(default)]
+    pub routes_elsewhere: usize,
     /// The share of clients that the extracted service answers, where a canary runs.
     #[serde(default)]
     pub share: Option<String>,

@@ -1,8 +1,10 @@
 //! What a person must know first, in one sentence: the most urgent fact, and only that.
 
-use strangler_core::snapshot::Slice;
-use strangler_core::words::{Phase, SliceId, Writer};
+use std::collections::BTreeMap;
 
+use strangler_core::words::{Phase, Writer};
+
+use super::spread::{self, Spread};
 use crate::admin::Admin;
 use crate::admin::recent::{Counts, Tally};
 use crate::admin::status::SliceReport;
@@ -20,7 +22,6 @@ pub(super) fn sentence(
     recent: &Tally,
     slices: &[SliceReport],
 ) -> String {
-    let snapshot = &running.snapshot;
     if state == "draining" {
         return "Shutting down: requests in flight are being finished.".to_owned();
     }
@@ -43,34 +44,60 @@ pub(super) fn sentence(
     if !configuration.restart_required.is_empty() {
         return format!("All serves; {} waits for a restart.", configuration.restart_required.join(", "));
     }
-    let slices = (0..).map(SliceId).zip(&snapshot.slices);
-    let phases: Vec<Phase> = slices.map(|(id, slice)| phase_of(running, id, slice)).collect();
-    who_answers(&phases)
+    let standings: Vec<Standing> = spread::of_slices(running).iter().map(Standing::of).collect();
+    who_answers(&standings)
 }
 
-/// The phase in effect.
-fn phase_of(running: &Running, id: SliceId, slice: &Slice) -> Phase {
-    running.facts().retreat(id).map_or(slice.phase, |held| held.min(slice.phase))
+/// How far a slice has been moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Legacy answers all of its reads.
+    NotMoved,
+    /// The extracted service answers a cohort, of all routes or of some.
+    Canary,
+    /// Some of its routes are further than others, and answered by the extracted service.
+    InPart,
+    /// The extracted service answers all of its reads.
+    Moved,
 }
 
-/// Who answers, given the phases that are in effect.
-fn who_answers(phases: &[Phase]) -> String {
-    let moved = phases.iter().filter(|phase| **phase >= Phase::Extracted).count();
-    let canaries = phases.iter().filter(|phase| **phase == Phase::Canary).count();
-    let run = if canaries == 1 { "runs as a canary" } else { "run as canaries" };
-    match (phases.len(), moved, canaries) {
+impl Standing {
+    fn of(spread: &Spread) -> Standing {
+        match (spread.lowest >= Phase::Extracted, spread.highest) {
+            (true, _) => Standing::Moved,
+            (false, highest) if highest < Phase::Canary => Standing::NotMoved,
+            (false, Phase::Canary) => Standing::Canary,
+            (false, _) => Standing::InPart,
+        }
+    }
+}
+
+/// Who answers, given how far each slice has been moved.
+fn who_answers(slices: &[Standing]) -> String {
+    let count = |wanted| slices.iter().filter(|standing| **standing == wanted).count();
+    let (moved, canaries, parts) = (count(Standing::Moved), count(Standing::Canary), count(Standing::InPart));
+    let run = match (parts, canaries + parts) {
+        (0, 1) => "runs as a canary",
+        (0, _) => "run as canaries",
+        (_, 1) => "is moved in part",
+        _ => "are moved in part",
+    };
+    match (slices.len(), moved, canaries + parts) {
         (0, ..) => "Legacy answers everything: no slice is configured.".to_owned(),
         (1, 0, 0) => "Legacy answers everything: the one slice has not been moved.".to_owned(),
         (all, 0, 0) => format!("Legacy answers everything: none of {all} slices has been moved."),
+        (1, 0, _) if parts == 1 => {
+            "The one slice is moved in part: its extracted service answers some of its routes.".to_owned()
+        }
         (1, 0, _) => {
             "The one slice runs as a canary: its extracted service answers the cohort, legacy the others."
                 .to_owned()
         }
         (1, ..) => "The one slice is answered by its extracted service.".to_owned(),
-        (all, 0, _) => format!("{canaries} of {all} slices {run}; legacy answers everything else."),
+        (all, 0, some) => format!("{some} of {all} slices {run}; legacy answers everything else."),
         (all, _, 0) => format!("{moved} of {all} slices are answered by their extracted services."),
-        (all, ..) => {
-            format!("{moved} of {all} slices are answered by their extracted services; {canaries} {run}.")
+        (all, _, some) => {
+            format!("{moved} of {all} slices are answered by their extracted services; {some} {run}.")
         }
     }
 }
@@ -146,10 +173,13 @@ fn retreated(running: &Running) -> Option<String> {
 /// Counts the failures that the proxy answered for a side (502, 503, 504) as that side's, where it is clear
 /// which side that was.
 fn attributed(running: &Running, recent: &Tally) -> Tally {
+    let slices = running.snapshot.slices.iter().zip(spread::of_slices(running));
+    let slices: BTreeMap<&str, (Spread, Writer)> =
+        slices.map(|(slice, spread)| (&*slice.name, (spread, slice.writer))).collect();
     let mut attributed = Tally::new();
     for ((slice, owner), counts) in recent {
         let (owner, requests) = match owner.as_str() {
-            "proxy" => (side_of(running, slice), counts.errors),
+            "proxy" => (side_of(slices.get(slice.as_str()).copied()), counts.errors),
             owner => (owner, counts.requests),
         };
         let sum = attributed.entry((slice.clone(), owner.to_owned())).or_default();
@@ -160,17 +190,11 @@ fn attributed(running: &Running, recent: &Tally) -> Tally {
 }
 
 /// The side that takes all of a slice's requests; `proxy` where reads and writes go to different ones.
-fn side_of(running: &Running, slice: &str) -> &'static str {
-    let mut slices = (0..).map(SliceId).zip(&running.snapshot.slices);
-    let Some((id, slice)) = slices.find(|(_, known)| *known.name == *slice) else { return "legacy" };
-    let phase = phase_of(running, id, slice);
-    if phase == Phase::Canary {
-        return "proxy";
-    }
-    let reads_moved = phase >= Phase::Extracted;
-    match (reads_moved, slice.writer) {
-        (true, Writer::Extracted) => "extracted",
-        (false, Writer::Legacy) => "legacy",
+fn side_of(slice: Option<(Spread, Writer)>) -> &'static str {
+    let Some((spread, writer)) = slice else { return "legacy" };
+    match (Standing::of(&spread), writer) {
+        (Standing::Moved, Writer::Extracted) => "extracted",
+        (Standing::NotMoved, Writer::Legacy) => "legacy",
         _ => "proxy",
     }
 }
@@ -223,27 +247,44 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_is_told_as_one_and_legacy_answers_everything_only_where_it_does() {
-        use Phase::{Canary, Extracted, Legacy, Retired, Shadow};
-        for (phases, told) in [
+    fn legacy_answers_everything_only_where_it_does() {
+        use Standing::{Canary, InPart, Moved, NotMoved};
+        for (slices, told) in [
             (&[][..], "Legacy answers everything: no slice is configured."),
-            (&[Shadow], "Legacy answers everything: the one slice has not been moved."),
-            (&[Shadow, Legacy], "Legacy answers everything: none of 2 slices has been moved."),
+            (&[NotMoved], "Legacy answers everything: the one slice has not been moved."),
+            (&[NotMoved, NotMoved], "Legacy answers everything: none of 2 slices has been moved."),
             (
                 &[Canary],
                 "The one slice runs as a canary: its extracted service answers the cohort, legacy the others.",
             ),
-            (&[Canary, Shadow], "1 of 2 slices runs as a canary; legacy answers everything else."),
+            (&[InPart], "The one slice is moved in part: its extracted service answers some of its routes."),
+            (&[Moved], "The one slice is answered by its extracted service."),
+            (&[Canary, NotMoved], "1 of 2 slices runs as a canary; legacy answers everything else."),
             (&[Canary, Canary], "2 of 2 slices run as canaries; legacy answers everything else."),
-            (&[Retired], "The one slice is answered by its extracted service."),
-            (&[Extracted, Legacy], "1 of 2 slices are answered by their extracted services."),
+            (&[Canary, InPart], "2 of 2 slices are moved in part; legacy answers everything else."),
+            (&[Moved, NotMoved], "1 of 2 slices are answered by their extracted services."),
             (
-                &[Extracted, Canary, Legacy],
-                "1 of 3 slices are answered by their extracted services; 1 runs as a canary.",
+                &[Moved, InPart, NotMoved],
+                "1 of 3 slices are answered by their extracted services; 1 is moved in part.",
             ),
         ] {
-            assert_eq!(who_answers(phases), told);
+            assert_eq!(who_answers(slices), told);
         }
+    }
+
+    #[test]
+    fn what_the_proxy_answers_is_a_sides_only_where_one_takes_everything() {
+        let check = |phases: (Phase, Phase), writer, side: &str| {
+            let (lowest, highest) = phases;
+            let spread = Spread { routes: 2, elsewhere: 1, stated: highest, lowest, highest };
+            assert_eq!(side_of(Some((spread, writer))), side, "{phases:?} {writer:?}");
+        };
+        check((Phase::Legacy, Phase::Shadow), Writer::Legacy, "legacy");
+        check((Phase::Legacy, Phase::Shadow), Writer::Extracted, "proxy");
+        check((Phase::Canary, Phase::Canary), Writer::Legacy, "proxy");
+        check((Phase::Shadow, Phase::Extracted), Writer::Legacy, "proxy");
+        check((Phase::Extracted, Phase::Retired), Writer::Extracted, "extracted");
+        assert_eq!(side_of(None), "legacy");
     }
 
     #[test]

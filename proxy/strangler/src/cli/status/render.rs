@@ -174,8 +174,8 @@ fn held_sentence(slice: &SliceReport, latch: &LatchReport) -> String {
     format!(
         "{}: {} instead of {} since {}, by {}: {}",
         slice.name,
-        slice.effective_phase,
-        slice.phase,
+        slice.highest_effective_phase,
+        slice.highest_phase,
         short(&latch.since),
         latch.who,
         latch.reason

@@ -42,8 +42,11 @@ pub(in crate::cli::status) fn slice(report: &SliceDetailReport, output: &Output)
     let _infallible = writeln!(text, "\n{}", output.bold(&plural(routes.len(), "route")));
     for route in routes {
         let effect = route.effect.as_ref().map(|effect| format!("  effect {effect}")).unwrap_or_default();
-        let phase =
-            if route.phase == slice.phase { String::new() } else { format!("  phase {}", route.phase) };
+        let phase = match (&route.effective_phase, &route.phase) {
+            (effective, _) if *effective == slice.effective_phase => String::new(),
+            (effective, stated) if effective == stated => format!("  phase {stated}"),
+            (effective, stated) => format!("  phase {effective} (the file says {stated})"),
+        };
         let _infallible = writeln!(text, "  {}{phase}{effect}  ({})", route.pattern, route.place);
     }
     for pattern in except {
@@ -83,19 +86,24 @@ pub(super) fn standing(slice: &SliceReport) -> String {
 }
 
 fn slice_sentence(slice: &SliceReport) -> String {
+    let SliceReport { name, upstream, writer, .. } = slice;
+    let elsewhere = match slice.routes_elsewhere {
+        0 => String::new(),
+        1 => ", but for 1 route in a phase of its own".to_owned(),
+        some => format!(", but for {some} routes in phases of their own"),
+    };
     if let Some(share) = &slice.share {
         return format!(
-            "Reads of {} are answered by the extracted service {} for {share} of clients, by legacy for the others; \
-             writes go to {}.",
-            slice.name, slice.upstream, slice.writer
+            "Reads of {name} are answered by the extracted service {upstream} for {share} of clients, by legacy for the \
+             others{elsewhere}; writes go to {writer}."
         );
     }
     let owner = if matches!(slice.effective_phase.as_str(), "extracted" | "retired") {
-        format!("the extracted service {}", slice.upstream)
+        format!("the extracted service {upstream}")
     } else {
         "legacy".to_owned()
     };
-    format!("Reads of {} are answered by {owner}; writes go to {}.", slice.name, slice.writer)
+    format!("Reads of {name} are answered by {owner}{elsewhere}; writes go to {writer}.")
 }
 
 fn review(slice: &SliceReport) -> String {
