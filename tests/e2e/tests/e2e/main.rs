@@ -21,6 +21,7 @@ mod commands;
 mod cutover;
 mod evidence;
 mod guardrails;
+mod letter;
 mod lints;
 mod load;
 mod metrics;
