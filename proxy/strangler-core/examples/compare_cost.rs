@@ -15,7 +15,7 @@ fn reply(body: String) -> Reply {
     Reply {
         end: End::Complete,
         status: 200,
-        headers: vec![("Content-Type".into(), b"application/json".to_vec().into())],
+        headers: std::iter::once(("Content-Type", "application/json")).collect(),
         body: Bytes::from(body),
     }
 }

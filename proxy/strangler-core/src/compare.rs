@@ -11,7 +11,7 @@
 //! | `json` | JSON bodies, structurally |
 //! | `value`, `instant` | single values: texts, numbers, points in time |
 //! | `coding`, `charset`, `media` | what a body is, whatever it was packed and written in |
-//! | `fields`, `headers`, `cookies`, `dates` | header fields, and what means the same |
+//! | `lines`, `fields`, `headers`, `cookies`, `dates` | header fields, and what means the same |
 //! | `body` | as what two bodies are compared |
 //! | `markup`, `form`, `text` | HTML and XML by their tree, forms by their pairs, text by line |
 //! | `rules` | which `ignore` or `accept` hides a difference |
@@ -33,6 +33,7 @@ mod headers;
 mod instant;
 mod json;
 mod kind;
+mod lines;
 mod markup;
 mod media;
 mod path;
@@ -50,6 +51,7 @@ use bytes::Bytes;
 pub use class::Class;
 pub use findings::{Findings, MOST_FINDINGS, MOST_VALUE_BYTES, excerpt};
 pub use kind::Kind;
+pub use lines::FieldLines;
 pub use path::{BadPath, Element, Path};
 pub use relation::Relation;
 pub use reply::compare;
@@ -66,7 +68,7 @@ pub struct Reply {
     /// The status code; 0 where there is no head.
     pub status: u16,
     /// Names as they came and values, in the order received.
-    pub headers: Vec<(Box<str>, Box<[u8]>)>,
+    pub headers: FieldLines,
     /// The body as received, content codings not undone; what had come where it broke off.
     pub body: Bytes,
 }

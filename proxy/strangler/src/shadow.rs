@@ -15,6 +15,7 @@
 //! | `budget` | the bound on bytes |
 //! | `tally` | requests that ended on a data thread, until the evidence is told |
 //! | `worker` | the shadow thread |
+//! | `runners` | its tasks |
 //! | `slices` | how many copies are under way, and when they pause |
 //! | `dry_run` | whether a service that was asked to roll back did |
 //! | `exchange` | one exchange: copy, compare, repeat, ask again |
@@ -31,6 +32,7 @@ mod lane;
 mod message;
 mod patience;
 pub(crate) mod recheck;
+mod runners;
 mod sender;
 mod slices;
 mod tally;
@@ -50,6 +52,7 @@ use tokio::task::LocalSet;
 pub use captured::ShadowId;
 pub use finished::{Finished, Original, Passed, Replies, Sink};
 pub use lane::{Lane, PrimaryEnd, Ticket};
+pub use message::Keepable;
 
 use crate::corpus::Recordings;
 use crate::live::Live;

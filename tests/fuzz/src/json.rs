@@ -64,7 +64,7 @@ fn compared(rules: &Compare, left: &[u8], right: &[u8]) -> Comparison {
 }
 
 fn reply(body: &[u8]) -> Reply {
-    let headers = vec![("Content-Type".into(), b"application/json".as_slice().into())];
+    let headers = std::iter::once(("Content-Type", "application/json")).collect();
     Reply { end: End::Complete, status: 200, headers, body: Bytes::copy_from_slice(body) }
 }
 

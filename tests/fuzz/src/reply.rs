@@ -69,8 +69,7 @@ fn reply(bytes: &[u8]) -> Reply {
         lines.next().and_then(|line| std::str::from_utf8(line).ok()).and_then(|line| line.parse().ok());
     let header = |line: &[u8]| {
         let (name, value) = split(line, b":")?;
-        let name = std::str::from_utf8(name).ok()?;
-        Some((name.into(), value.trim_ascii().into()))
+        Some((name, value.trim_ascii()))
     };
     Reply {
         end: End::Complete,

@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use super::FieldLines;
+
 /// The header fields of one reply, sorted by name, the lines of one name in the order received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fields<'a> {
@@ -14,13 +16,13 @@ pub(super) struct Fields<'a> {
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Field<'a> {
-    name: &'a str,
+    name: &'a [u8],
     value: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
     /// The fields of a reply; blanks around values are no part of them.
-    pub(super) fn new(headers: &'a [(Box<str>, Box<[u8]>)]) -> Self {
+    pub(super) fn new(headers: &'a FieldLines) -> Self {
         let mut fields: Vec<Field<'a>> =
             headers.iter().map(|(name, value)| Field { name, value: value.trim_ascii() }).collect();
         fields.sort_by(|one, other| order(one.name, other.name));
@@ -29,9 +31,9 @@ impl<'a> Fields<'a> {
 
     /// The lines of this name.
     pub(super) fn lines(&self, name: &str) -> &[Field<'a>] {
-        let start = self.fields.partition_point(|field| order(field.name, name).is_lt());
+        let start = self.fields.partition_point(|field| order(field.name, name.as_bytes()).is_lt());
         let rest = self.fields.get(start..).unwrap_or_default();
-        first_of(rest, name).0
+        first_of(rest, name.as_bytes()).0
     }
 
     /// The value of this name: several lines mean the same as one with commas (RFC 9110 §5.3).
@@ -43,7 +45,7 @@ impl<'a> Fields<'a> {
     pub(super) fn beside<'s>(
         &'s self,
         other: &'s Fields<'a>,
-    ) -> impl Iterator<Item = (&'a str, &'s [Field<'a>], &'s [Field<'a>])> {
+    ) -> impl Iterator<Item = (&'a [u8], &'s [Field<'a>], &'s [Field<'a>])> {
         let (mut left, mut right) = (self.fields.as_slice(), other.fields.as_slice());
         std::iter::from_fn(move || {
             let name = match (left.first(), right.first()) {
@@ -92,12 +94,12 @@ pub(super) fn are_same(left: &[Field<'_>], right: &[Field<'_>]) -> bool {
 }
 
 /// By name, without case.
-fn order(one: &str, other: &str) -> Ordering {
-    one.bytes().map(|b| b.to_ascii_lowercase()).cmp(other.bytes().map(|b| b.to_ascii_lowercase()))
+fn order(one: &[u8], other: &[u8]) -> Ordering {
+    one.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
 }
 
 /// The lines of this name at the beginning, and the rest.
-fn first_of<'s, 'a>(fields: &'s [Field<'a>], name: &str) -> (&'s [Field<'a>], &'s [Field<'a>]) {
+fn first_of<'s, 'a>(fields: &'s [Field<'a>], name: &[u8]) -> (&'s [Field<'a>], &'s [Field<'a>]) {
     let end = fields.iter().take_while(|field| field.name.eq_ignore_ascii_case(name)).count();
     fields.split_at(end)
 }
@@ -146,12 +148,11 @@ pub(super) fn unquoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Field, Fields, pieces, unquoted};
+    use super::{Field, FieldLines, Fields, pieces, unquoted};
 
     #[test]
     fn names_have_no_case_and_lines_their_order() {
-        let header = |name: &str, value: &str| (name.into(), value.as_bytes().into());
-        let headers = [header("VARY", " a "), header("x", "1"), header("Vary", "b, c")];
+        let headers: FieldLines = [("VARY", " a "), ("x", "1"), ("Vary", "b, c")].into_iter().collect();
         let fields = Fields::new(&headers);
         assert_eq!(fields.value("vary").as_deref(), Some("a, b, c"));
         let values: Vec<&[u8]> = fields.lines("vary").iter().map(Field::value).collect();
@@ -161,11 +162,11 @@ mod tests {
 
     #[test]
     fn two_replies_fields_stand_side_by_side() {
-        let header = |name: &str| (name.into(), b"1"[..].into());
-        let (ours, theirs) = ([header("B"), header("a"), header("b")], [header("c"), header("b")]);
+        let lines = |names: &[&str]| names.iter().map(|name| (*name, "1")).collect::<FieldLines>();
+        let (ours, theirs) = (lines(&["B", "a", "b"]), lines(&["c", "b"]));
         let (ours, theirs) = (Fields::new(&ours), Fields::new(&theirs));
-        let counts = |(name, one, other): (&str, &[Field<'_>], &[Field<'_>])| {
-            (name.to_ascii_lowercase(), one.len(), other.len())
+        let counts = |(name, one, other): (&[u8], &[Field<'_>], &[Field<'_>])| {
+            (String::from_utf8(name.to_ascii_lowercase()).unwrap(), one.len(), other.len())
         };
         let got: Vec<_> = ours.beside(&theirs).map(counts).collect();
         assert_eq!(got, [("a".into(), 1, 0), ("b".into(), 2, 1), ("c".into(), 0, 1)]);

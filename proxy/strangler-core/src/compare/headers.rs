@@ -10,7 +10,7 @@ mod normal;
 pub(super) use normal::policy;
 
 use super::fields::{self, Field, Fields, pieces};
-use super::{Class, Context, Difference, Kind, Path, value};
+use super::{Class, Context, Difference, FieldLines, Kind, Path, value};
 
 /// What is known of the bodies: validators speak of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,17 +89,34 @@ pub(super) fn differences(
     bodies: Bodies,
 ) -> Vec<Difference> {
     let nominated: Vec<String> = [left, right].iter().flat_map(|fields| nominated(fields)).collect();
-    let is_hop = |name: &str| nominated.iter().any(|other| other.eq_ignore_ascii_case(name));
+    let is_hop = |name: &[u8]| nominated.iter().any(|other| other.as_bytes().eq_ignore_ascii_case(name));
     let differing = left.beside(right).filter(|(_, one, other)| !fields::are_same(one, other));
     let compared = differing.filter(|(name, ..)| is_compared(name) && !is_hop(name));
     compared.filter_map(|(name, one, other)| difference(context, name, (one, other), bodies)).collect()
 }
 
+/// Whether these lines make no difference, as can be seen line by line: the same lines in the same order, but for
+/// values that are never compared. Where they do not, a closer look may still find none.
+pub(super) fn are_alike(left: &FieldLines, right: &FieldLines) -> bool {
+    // These are not compared as they stand, and yet say something: of cookies, of the body, of other lines.
+    let tells = |name: &[u8]| {
+        ["set-cookie", "content-encoding", "connection"]
+            .iter()
+            .any(|telling| telling.as_bytes().eq_ignore_ascii_case(name))
+    };
+    left.len() == right.len()
+        && left.iter().zip(right.iter()).all(|((name, value), (other, theirs))| {
+            name.eq_ignore_ascii_case(other) && (value == theirs || !is_compared(name) && !tells(name))
+        })
+}
+
 /// Whether a header of this name is compared at all.
-fn is_compared(name: &str) -> bool {
-    let begins =
-        |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    !NEVER.iter().any(|never| never.eq_ignore_ascii_case(name)) && !NEVER_PREFIXES.iter().any(begins)
+fn is_compared(name: &[u8]) -> bool {
+    let begins = |prefix: &&str| {
+        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    !NEVER.iter().any(|never| never.as_bytes().eq_ignore_ascii_case(name))
+        && !NEVER_PREFIXES.iter().any(begins)
 }
 
 /// The fields that `Connection` declares to be of the connection.
@@ -111,11 +128,11 @@ fn nominated(fields: &Fields<'_>) -> Vec<String> {
 /// The difference of one header, whose lines are not the same.
 fn difference(
     context: &Context<'_>,
-    name: &str,
+    name: &[u8],
     (left, right): (&[Field<'_>], &[Field<'_>]),
     bodies: Bodies,
 ) -> Option<Difference> {
-    let name = name.to_ascii_lowercase();
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     let name = name.as_str();
     let is_validator = matches!(name, "etag" | "last-modified");
     if is_validator && bodies == Bodies::Different {

@@ -10,11 +10,8 @@ pub(super) fn reply(text: &str) -> Reply {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut lines = head.lines();
     let status = lines.next().unwrap().parse().unwrap();
-    let header = |line: &str| {
-        let (name, value) = line.split_once(':').unwrap();
-        (name.into(), value.trim().as_bytes().into())
-    };
-    let headers = lines.map(header).collect();
+    let headers =
+        lines.map(|line| line.split_once(':').unwrap()).map(|(name, value)| (name, value.trim())).collect();
     Reply { end: End::Complete, status, headers, body: Bytes::copy_from_slice(body.as_bytes()) }
 }
 

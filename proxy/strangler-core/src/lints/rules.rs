@@ -37,8 +37,7 @@ pub(super) fn look(learned: &mut Learned, sighting: &Sighting<'_>, found: &mut V
 
 /// The values of all lines of a name, which is given in lower case.
 pub(super) fn lines<'a>(reply: &'a Reply, name: &str) -> Vec<&'a str> {
-    let wanted = reply.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-    wanted.filter_map(|(_, value)| std::str::from_utf8(value).ok()).collect()
+    reply.headers.all(name).filter_map(|value| std::str::from_utf8(value).ok()).collect()
 }
 
 /// The body without its content coding; empty where that cannot be undone.

@@ -26,14 +26,10 @@ fn snapshot(slice: &str) -> Arc<Snapshot> {
 }
 
 fn reply(lines: &[&str], body: &str) -> Reply {
-    let line = |line: &&str| {
-        let (name, value) = line.split_once(": ").unwrap();
-        (name.into(), value.as_bytes().into())
-    };
     Reply {
         end: End::Complete,
         status: 200,
-        headers: lines.iter().map(line).collect(),
+        headers: lines.iter().map(|line| line.split_once(": ").unwrap()).collect(),
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }

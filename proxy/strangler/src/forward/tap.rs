@@ -28,8 +28,7 @@ impl Tap {
     /// The head as every upstream would be sent it, before its slice's own operations.
     pub(crate) fn request(&mut self, head: &RequestHead, body: HasBody) {
         let Some(ticket) = &mut self.ticket else { return };
-        let lines = head.fields.iter().map(|field| (field.name, field.value));
-        ticket.request_head(head.method.as_str(), &head.target, lines);
+        ticket.request_head(&head.method, &head.target, &head.fields);
         if body == HasBody::No {
             ticket.request_end();
         }
@@ -60,7 +59,7 @@ impl Tap {
     /// The final answer's head, as it came.
     pub(crate) fn answer(&mut self, head: &ResponseHead) {
         if let Some(ticket) = &mut self.ticket {
-            ticket.reply_head(head.status, head.fields.iter().map(|field| (field.name, field.value)));
+            ticket.reply_head(head.status, &head.fields);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::HeaderName;
+use strangler_core::compare::FieldLines;
 use strangler_core::matching::request::HeaderLines;
 
 use super::known::Known;
@@ -54,6 +55,18 @@ impl Fields {
     /// How many lines there are.
     pub(crate) fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    /// The same lines, to be kept: the memory of these is used again.
+    pub(crate) fn to_lines(&self) -> FieldLines {
+        let range = |span: Span| span.at..span.at + span.len;
+        let lines = self.lines.iter().map(|line| (range(line.name), range(line.value)));
+        FieldLines::from_spans(self.bytes.clone(), lines)
+    }
+
+    /// Bytes that [`Fields::to_lines`] takes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes.len() + self.lines.len() * FieldLines::LINE_COST
     }
 
     /// Bytes of all lines on the wire, with colon, blank and line end.

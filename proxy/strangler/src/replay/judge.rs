@@ -55,13 +55,13 @@ const fn class(status: u16) -> u16 {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use strangler_core::compare::Transport;
+    use strangler_core::compare::{FieldLines, Transport};
     use strangler_core::words::RouteId;
 
     use super::*;
 
     fn reply(status: u16) -> Reply {
-        Reply { end: End::Complete, status, headers: Vec::new(), body: Bytes::new() }
+        Reply { end: End::Complete, status, headers: FieldLines::default(), body: Bytes::new() }
     }
 
     fn item(recorded: Option<u16>, identity: Option<&str>) -> Item {

@@ -127,7 +127,7 @@ fn recorded(reply: &redact::Reply) -> Option<compare::Reply> {
         .iter()
         // What is kept of a body has been decoded.
         .filter(|(name, _)| !name.eq_ignore_ascii_case("content-encoding"))
-        .map(|(name, value)| (Box::from(name.as_str()), Box::from(blank(value).as_bytes())))
+        .map(|(name, value)| (name, blank(value)))
         .collect();
     Some(compare::Reply { end, status: reply.status, headers, body })
 }
@@ -143,7 +143,7 @@ pub(crate) fn as_recorded(snapshot: &Snapshot, item: &Item, reply: compare::Repl
     };
     let raw = RawReply {
         status: reply.status,
-        headers: reply.headers.iter().map(|(name, value)| (&**name, &**value)).collect(),
+        headers: reply.headers.named().collect(),
         body: Some(&reply.body),
         ended,
     };

@@ -145,13 +145,15 @@ fn larger(text: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use strangler_core::compare::FieldLines;
+
     use super::*;
 
     fn reply(body: &'static str) -> Reply {
         Reply {
             end: End::Complete,
             status: 200,
-            headers: Vec::new(),
+            headers: FieldLines::default(),
             body: Bytes::from_static(body.as_bytes()),
         }
     }

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use strangler_core::compare::{End, Reply, Transport};
+use strangler_core::compare::{End, FieldLines, Reply, Transport};
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
@@ -164,7 +164,12 @@ impl<'a> Lane<'a> {
                     Broken::Stale => Transport::Reset,
                     Broken::Because(transport) => transport,
                 };
-                Reply { end: End::Failed(transport), status: 0, headers: Vec::new(), body: Bytes::new() }
+                Reply {
+                    end: End::Failed(transport),
+                    status: 0,
+                    headers: FieldLines::default(),
+                    body: Bytes::new(),
+                }
             }
         };
         Ok(Answer { reply, latency: started.elapsed() })
@@ -221,11 +226,7 @@ impl<'a> Lane<'a> {
             // The rest must not be taken for the next answer.
             self.sender = None;
         }
-        let headers = head
-            .headers
-            .iter()
-            .map(|(name, value)| (Box::from(name.as_str()), Box::from(value.as_bytes())))
-            .collect();
+        let headers = head.headers.iter().collect();
         Reply { end, status: head.status.as_u16(), headers, body: body.freeze() }
     }
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use strangler_core::compare::{End, Reply};
+use http::Method;
+use strangler_core::compare::{End, FieldLines, Reply};
 use strangler_core::routing::shadow::{Copying, Course};
 use strangler_core::words::Phase;
 
 use super::budget::Reserved;
 use super::finished::Original;
-use super::message::{Body, Lines};
+use super::message::Body;
 use crate::live::Running;
 
 /// Names a copy: in `X-Shadow-Request`, and in the access log's lines of the copy and of its primary.
@@ -51,11 +52,11 @@ pub(super) struct Captured {
     pub(super) course: Course,
     /// The phase in which the request was decided.
     pub(super) phase: Phase,
-    pub(super) method: Box<str>,
+    pub(super) method: Method,
     /// Path and query as sent.
     pub(super) target: Box<str>,
     /// As every upstream would be sent them, before its slice's own operations.
-    pub(super) lines: Lines,
+    pub(super) lines: FieldLines,
     pub(super) body: Body,
     pub(super) reply: PrimaryReply,
     /// When the request's head had been read.
@@ -78,7 +79,7 @@ impl Captured {
             copying: &self.copying,
             id: self.id,
             at: self.at(),
-            method: &self.method,
+            method: self.method.as_str(),
             target: &self.target,
             lines: &self.lines,
             body,
@@ -87,9 +88,8 @@ impl Captured {
 
     /// What the client was answered. Its body is not held any longer.
     pub(super) fn take_reply(&mut self) -> Reply {
-        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned().into_boxed_str();
         let PrimaryReply { end, status, lines, body, .. } = &mut self.reply;
-        let headers = lines.iter().map(|(name, value)| (text(name), value.into())).collect();
+        let headers = std::mem::take(lines);
         Reply { end: *end, status: *status, headers, body: std::mem::take(body).into_bytes() }
     }
 }
@@ -100,8 +100,21 @@ pub(super) struct PrimaryReply {
     pub(super) end: End,
     /// 0 where there is no head.
     pub(super) status: u16,
-    pub(super) lines: Lines,
+    pub(super) lines: FieldLines,
     pub(super) body: Body,
     /// From the whole request to the end of the answer.
     pub(super) took: Duration,
+}
+
+impl Default for PrimaryReply {
+    /// Nothing yet.
+    fn default() -> PrimaryReply {
+        PrimaryReply {
+            end: End::Complete,
+            status: 0,
+            lines: FieldLines::default(),
+            body: Body::default(),
+            took: Duration::ZERO,
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use strangler_core::compare::{
-    Account, Compared, Comparison, Context, End, NotCompared, Reply, Side, compare,
+    Account, Compared, Comparison, Context, End, FieldLines, NotCompared, Reply, Side, compare,
 };
 use strangler_core::evidence::Repeated;
 use strangler_core::routing::shadow::{CopyHead, Course, Purpose, echoes_rollback};
@@ -15,7 +15,6 @@ use strangler_core::words::Owner;
 use super::captured::Captured;
 use super::dry_run::Heard;
 use super::finished::{Finished, Replies};
-use super::message::Lines;
 use super::patience::Patience;
 use super::recheck;
 use super::sender::{Bounds, Framing, Outgoing, Received, Repeatable};
@@ -71,9 +70,7 @@ impl<'w> Exchange<'w> {
         let captured = &self.captured;
         let slice = self.snapshot().slice(captured.copying.slice);
         let version = found.zip(slice.version_from.as_ref()).and_then(|(found, name)| {
-            let mut lines = found.extracted.reply.headers.iter();
-            let (_, value) = lines.find(|(line, _)| line.eq_ignore_ascii_case(name.as_str()))?;
-            std::str::from_utf8(value).ok()
+            std::str::from_utf8(found.extracted.reply.headers.first(name.as_str())?).ok()
         });
         let finished = Finished {
             original: captured.original(&self.body),
@@ -212,7 +209,7 @@ impl<'w> Exchange<'w> {
         let context = Context {
             rules: &copying.policy(snapshot).compare,
             route: &snapshot.route(copying.route).id,
-            method: &self.captured.method,
+            method: self.captured.method.as_str(),
             target: &self.captured.target,
             today: jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date(),
             legacy: Side { origins: &of_legacy },
@@ -242,7 +239,7 @@ impl<'w> Exchange<'w> {
         let head =
             CopyHead::new(snapshot, &captured.copying, side, captured.course, &id, &captured.target, lines);
         let has = |name| captured.lines.first(name).is_some();
-        let framing = match (has(b"transfer-encoding"), has(b"content-length")) {
+        let framing = match (has("transfer-encoding"), has("content-length")) {
             (true, _) => Framing::Chunked,
             (false, true) => Framing::Length,
             (false, false) => Framing::None,
@@ -281,7 +278,7 @@ impl<'w> Exchange<'w> {
     fn as_clients_see(&self, mut reply: Reply, side: Owner) -> Reply {
         reply
             .headers
-            .retain(|(name, _)| !name.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("x-shadow-")));
+            .retain(|name, _| !name.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"x-shadow-")));
         if side == Owner::Extracted {
             apply(&self.captured.copying.policy(self.snapshot()).response_headers, &mut reply.headers);
         }
@@ -290,8 +287,8 @@ impl<'w> Exchange<'w> {
 }
 
 /// Whether a header's value is a reference that its side may have made with an origin of its own.
-fn is_reference(name: &str) -> bool {
-    name.eq_ignore_ascii_case("location") || name.eq_ignore_ascii_case("content-location")
+fn is_reference(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"location") || name.eq_ignore_ascii_case(b"content-location")
 }
 
 /// Whether a copied write was rolled back.
@@ -300,33 +297,26 @@ fn heard(asked: &Result<Received, NotCompared>) -> Heard {
     if matches!(reply.end, End::Failed(_)) {
         return Heard::Nothing;
     }
-    if echoes_rollback(reply.headers.iter().map(|(name, value)| (&**name, &**value))) {
-        Heard::RolledBack
-    } else {
-        Heard::NotRolledBack(reply.status)
-    }
+    if echoes_rollback(reply.headers.iter()) { Heard::RolledBack } else { Heard::NotRolledBack(reply.status) }
 }
 
 /// Applies header operations to a reply; framing and the connection are not theirs.
-fn apply(operations: &HeaderOps, headers: &mut Vec<(Box<str>, Box<[u8]>)>) {
+fn apply(operations: &HeaderOps, headers: &mut FieldLines) {
     let framing = ["content-length", "transfer-encoding", "connection", "upgrade"];
-    let remove = |headers: &mut Vec<(Box<str>, Box<[u8]>)>, name: &str| {
-        headers.retain(|(line, _)| !line.eq_ignore_ascii_case(name));
-    };
     for name in operations.remove.iter().filter(|name| !framing.contains(&name.as_str())) {
-        remove(headers, name.as_str());
+        headers.remove(name.as_str());
     }
     for (name, value) in operations.set.iter().filter(|(name, _)| !framing.contains(&name.as_str())) {
-        remove(headers, name.as_str());
-        headers.push((name.as_str().into(), value.as_bytes().into()));
+        headers.remove(name.as_str());
+        headers.push(name.as_str(), value.as_bytes());
     }
 }
 
 /// Origins under which clients know this site.
-fn public_origins(snapshot: &Snapshot, lines: &Lines) -> Vec<String> {
-    let text = |name: &[u8]| lines.first(name).and_then(|value| std::str::from_utf8(value).ok());
-    let said = text(b"x-forwarded-host").or_else(|| text(b"host"));
-    let https = text(b"x-forwarded-proto").is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
+fn public_origins(snapshot: &Snapshot, lines: &FieldLines) -> Vec<String> {
+    let text = |name: &str| lines.first(name).and_then(|value| std::str::from_utf8(value).ok());
+    let said = text("x-forwarded-host").or_else(|| text("host"));
+    let https = text("x-forwarded-proto").is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
     let scheme = if https { "https" } else { "http" };
     let mut origins: Vec<String> = snapshot.server.public_url.clone();
     let default_port = if https { ":443" } else { ":80" };

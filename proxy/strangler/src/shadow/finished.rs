@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use strangler_core::compare::{Compared, Comparison, NotCompared, Reply};
+use strangler_core::compare::{Compared, Comparison, FieldLines, NotCompared, Reply};
 use strangler_core::evidence::Repeated;
 use strangler_core::routing::shadow::Copying;
 use strangler_core::words::Owner;
 
 use super::captured::ShadowId;
-use super::message::Lines;
 use crate::corpus::Recordings;
 use crate::live::Running;
 
@@ -50,7 +49,7 @@ pub struct Original<'a> {
     pub method: &'a str,
     /// Path and query as sent.
     pub target: &'a str,
-    pub(super) lines: &'a Lines,
+    pub(super) lines: &'a FieldLines,
     /// The request's body.
     pub body: &'a Bytes,
 }
@@ -98,13 +97,13 @@ pub struct Replies<'a> {
 
 impl Original<'_> {
     /// The request's header lines, names in any case, as every upstream would be sent them.
-    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
-        self.lines.iter()
+    pub fn headers(&self) -> &FieldLines {
+        self.lines
     }
 
-    /// The value of the first header line of a name, which is given in lower case.
+    /// The value of the first header line of a name, in any case.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.lines.first(name.as_bytes())
+        self.lines.first(name)
     }
 
     /// The side that answered the client.

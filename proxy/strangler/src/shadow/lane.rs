@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use strangler_core::compare::{Account, End, NotCompared, Transport};
+use http::Method;
+use strangler_core::compare::{Account, End, FieldLines, NotCompared, Transport};
 use strangler_core::routing::Decision;
 use strangler_core::routing::shadow::{self, Copying, Course, Direction, Draws, Obstacle};
-use strangler_core::words::{Owner, Phase};
+use strangler_core::words::Owner;
 use tokio::sync::mpsc;
 
 use super::budget::Reserved;
 use super::captured::{Captured, Errand, PrimaryReply, ShadowId};
-use super::message::{Body, Full, Lines};
+use super::message::{Body, Full, Keepable};
 use super::tally::Tally;
 use super::{QUEUE, Shared};
 use crate::live::Running;
@@ -29,13 +30,13 @@ use crate::telemetry::Recorder;
 /// ```text
 /// decide ──▶ lane.ticket(&running, &decision)        None for most requests: one comparison, no allocation
 ///              │ Some(ticket); ticket.id() goes into the access log as `shadow_id`
-/// head made ─▶ ticket.request_head(method, target, lines)
+/// head made ─▶ ticket.request_head(method, target, fields)
 ///              │   the head as every upstream would be sent it: public Host, X-Forwarded-*, Via, request id
 ///              │   and trace in, hop-by-hop headers out (`Upgrade` in where the client asks for one), and
 ///              │   *before* the slice's rewrite and header operations, which the copy gets by its own side
 /// body ──────▶ ticket.request_piece(&bytes)…         as received from the client, once, whatever is retried
 ///              ticket.request_end()                  when it is whole; at once where there is none
-/// answer ────▶ ticket.reply_head(status, lines)      the final one as it came from the upstream: before Location
+/// answer ────▶ ticket.reply_head(status, fields)     the final one as it came from the upstream: before Location
 ///              │                                     is mapped and before response header operations
 ///              ticket.reply_piece(&[u8])…
 /// end ───────▶ ticket.finish(PrimaryEnd::…)          the upstream's side of the exchange is over
@@ -87,23 +88,24 @@ impl Lane {
         let inner = self.0.as_ref()?;
         let most = copying.shadow(&running.snapshot)?.body_max;
         let now = Instant::now();
-        let open = Open {
-            inner: Rc::clone(inner),
+        // One piece of memory, here and on the shadow thread.
+        let captured = Box::new(Captured {
+            id: ShadowId::new(),
             running: Arc::clone(running),
             errand,
             copying,
-            phase: decision.phase,
-            id: ShadowId::new(),
-            most,
-            began: now,
-            sent: now,
             course: Course::AsSent,
-            request: None,
-            request_whole: false,
-            reply: None,
+            phase: decision.phase,
+            method: Method::default(),
+            target: Box::default(),
+            lines: FieldLines::default(),
+            body: Body::default(),
+            reply: PrimaryReply::default(),
+            began: now,
             reserved: Reserved::none(&inner.shared.budget),
-        };
-        let mut ticket = Ticket { open: Some(Box::new(open)) };
+        });
+        let open = Open { inner: Rc::clone(inner), captured, most, sent: now, stage: Stage::Begun };
+        let mut ticket = Ticket { open: Some(open) };
         // What is recorded only never takes the last places from what is compared.
         let kept_free = if errand == Errand::Record { QUEUE / 2 } else { 0 };
         if inner.shared.queue.capacity() <= kept_free {
@@ -133,48 +135,35 @@ fn draws() -> Draws {
 #[derive(Debug)]
 pub struct Ticket {
     /// `None`: it has its account, or was handed on.
-    open: Option<Box<Open>>,
+    open: Option<Open>,
 }
 
 #[derive(Debug)]
 struct Open {
     inner: Rc<Inner>,
-    running: Arc<Running>,
-    errand: Errand,
-    copying: Copying,
-    phase: Phase,
-    id: ShadowId,
+    captured: Box<Captured>,
     /// The longest body that is compared, in bytes.
     most: u64,
-    began: Instant,
     /// When the request was whole.
     sent: Instant,
-    course: Course,
-    request: Option<Request>,
-    request_whole: bool,
-    reply: Option<Reply>,
-    reserved: Reserved,
+    stage: Stage,
 }
 
-#[derive(Debug)]
-struct Request {
-    method: Box<str>,
-    target: Box<str>,
-    lines: Lines,
-    body: Body,
-}
-
-#[derive(Debug)]
-struct Reply {
-    status: u16,
-    lines: Lines,
-    body: Body,
+/// What of the exchange was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Begun,
+    /// The request's head.
+    Asked,
+    /// All of the request.
+    Sent,
 }
 
 impl Ticket {
     /// The copy's id, while there may be a copy.
     pub fn id(&self) -> Option<ShadowId> {
-        self.open.as_ref().filter(|open| open.errand == Errand::Compare).map(|open| open.id)
+        let captured = &self.open.as_ref()?.captured;
+        (captured.errand == Errand::Compare).then_some(captured.id)
     }
 
     /// Whether anything more of the exchange is of use to it.
@@ -183,15 +172,16 @@ impl Ticket {
     }
 
     /// The request's head; see [`Lane`] for which lines.
-    pub fn request_head<'a>(
-        &mut self,
-        method: &str,
-        target: &[u8],
-        lines: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
-    ) {
+    pub fn request_head(&mut self, method: &Method, target: &[u8], fields: &impl Keepable) {
         let Some(open) = &mut self.open else { return };
-        open.course = open.copying.course(Obstacle::among(lines.clone().map(|(name, _)| name)));
-        if let Course::NotCompared(obstacle) = open.course {
+        let captured = &mut open.captured;
+        if !captured.reserved.grow(method.as_str().len() + target.len() + fields.held_bytes()) {
+            return self.give_up(NotCompared::Shed);
+        }
+        captured.lines = fields.to_lines();
+        captured.course =
+            captured.copying.course(Obstacle::among(captured.lines.iter().map(|(name, _)| name)));
+        if let Course::NotCompared(obstacle) = captured.course {
             return self.give_up(match obstacle {
                 Obstacle::Upgrade => NotCompared::Upgrade,
                 Obstacle::Range => NotCompared::Range,
@@ -199,62 +189,67 @@ impl Ticket {
             });
         }
         let Ok(target) = std::str::from_utf8(target) else { return self.give_up(NotCompared::NotSent) };
-        if !open.reserved.grow(method.len() + target.len()) {
-            return self.give_up(NotCompared::Shed);
-        }
-        match Lines::of(lines, &mut open.reserved) {
-            Ok(lines) => {
-                let (method, target) = (method.into(), target.into());
-                open.request = Some(Request { method, target, lines, body: Body::default() });
-            }
-            Err(full) => self.give_up(reason(full)),
-        }
+        captured.method = method.clone();
+        captured.target = target.into();
+        open.stage = Stage::Asked;
     }
 
     /// A piece of the request's body.
     pub fn request_piece(&mut self, piece: &[u8]) {
         let Some(open) = &mut self.open else { return };
-        let Some(request) = &mut open.request else { return };
-        if let Err(full) = request.body.add(piece, open.most, &mut open.reserved) {
+        if open.stage < Stage::Asked {
+            return;
+        }
+        let captured = &mut *open.captured;
+        if let Err(full) = captured.body.add(piece, open.most, &mut captured.reserved) {
             self.give_up(reason(full));
         }
     }
 
     /// The request is whole.
     pub fn request_end(&mut self) {
-        if let Some(open) = self.open.as_mut().filter(|open| !open.request_whole) {
-            open.request_whole = true;
+        if let Some(open) = self.open.as_mut().filter(|open| open.stage == Stage::Asked) {
+            open.stage = Stage::Sent;
             open.sent = Instant::now();
         }
     }
 
     /// The final answer's head, as it came from the upstream.
-    pub fn reply_head<'a>(&mut self, status: u16, lines: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) {
+    pub fn reply_head(&mut self, status: u16, fields: &impl Keepable) {
         let Some(open) = &mut self.open else { return };
-        if open.course != Course::AsSent {
+        let captured = &mut *open.captured;
+        if captured.course != Course::AsSent {
             return;
         }
-        match Lines::of(lines, &mut open.reserved) {
-            Ok(lines) => open.reply = Some(Reply { status, lines, body: Body::default() }),
-            Err(full) => self.give_up(reason(full)),
+        if !captured.reserved.grow(fields.held_bytes()) {
+            return self.give_up(NotCompared::Shed);
         }
+        captured.reply.status = status;
+        captured.reply.lines = fields.to_lines();
     }
 
     /// A piece of the answer's body.
     pub fn reply_piece(&mut self, piece: &[u8]) {
         let Some(open) = &mut self.open else { return };
-        let Some(reply) = &mut open.reply else { return };
-        if let Err(full) = reply.body.add(piece, open.most, &mut open.reserved) {
+        let captured = &mut *open.captured;
+        if captured.reply.status == 0 {
+            return;
+        }
+        if let Err(full) = captured.reply.body.add(piece, open.most, &mut captured.reserved) {
             self.give_up(reason(full));
         }
     }
 
     /// The exchange is over: what was collected goes to the shadow thread, or is counted.
     pub fn finish(mut self, end: PrimaryEnd) {
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else { return };
         match open.end(end) {
             Err(reason) => open.account(reason),
-            Ok(end) => open.offer(end),
+            Ok(end) => {
+                open.captured.reply.end = end;
+                open.captured.reply.took = open.sent.elapsed();
+                open.inner.offer(open.captured);
+            }
         }
     }
 
@@ -281,11 +276,13 @@ const fn reason(full: Full) -> NotCompared {
 
 impl Open {
     fn account(&self, reason: NotCompared) {
-        self.inner.account(&self.running, self.errand, &self.copying, reason);
+        let Captured { running, errand, copying, .. } = &*self.captured;
+        self.inner.account(running, *errand, copying, reason);
     }
 
     /// How the answer ended, where there can be a copy.
     fn end(&self, end: PrimaryEnd) -> Result<End, NotCompared> {
+        let captured = &self.captured;
         let end = match end {
             PrimaryEnd::ClientLeft => return Err(NotCompared::ClientLeft),
             PrimaryEnd::FellBack => return Err(NotCompared::Fallback),
@@ -293,58 +290,12 @@ impl Open {
             PrimaryEnd::Broken => End::Truncated,
             PrimaryEnd::Failed(transport) => End::Failed(transport),
         };
-        let as_sent = self.course == Course::AsSent;
-        if as_sent && end != End::Complete && self.copying.direction == Direction::ToExtracted {
+        let as_sent = captured.course == Course::AsSent;
+        if as_sent && end != End::Complete && captured.copying.direction == Direction::ToExtracted {
             return Err(NotCompared::LegacyFailed);
         }
-        let answered = !as_sent || self.reply.is_some() || matches!(end, End::Failed(_));
-        if self.request_whole && self.request.is_some() && answered {
-            Ok(end)
-        } else {
-            Err(NotCompared::NotSent)
-        }
-    }
-
-    /// Hands everything on to the shadow thread.
-    fn offer(self: Box<Open>, end: End) {
-        let Open {
-            inner,
-            running,
-            errand,
-            copying,
-            phase,
-            id,
-            began,
-            sent,
-            course,
-            request,
-            reply,
-            reserved,
-            ..
-        } = *self;
-        let Some(Request { method, target, lines, body }) = request else {
-            return inner.account(&running, errand, &copying, NotCompared::NotSent);
-        };
-        let took = sent.elapsed();
-        let reply = match reply {
-            Some(Reply { status, lines, body }) => PrimaryReply { end, status, lines, body, took },
-            None => PrimaryReply { end, status: 0, lines: Lines::default(), body: Body::default(), took },
-        };
-        inner.offer(Box::new(Captured {
-            id,
-            running,
-            errand,
-            copying,
-            course,
-            phase,
-            method,
-            target,
-            lines,
-            body,
-            reply,
-            began,
-            reserved,
-        }));
+        let answered = !as_sent || captured.reply.status != 0 || matches!(end, End::Failed(_));
+        if self.stage == Stage::Sent && answered { Ok(end) } else { Err(NotCompared::NotSent) }
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use strangler_core::compare::{End, NotCompared, Reply, Transport};
+use strangler_core::compare::{End, FieldLines, NotCompared, Reply, Transport};
 use strangler_core::routing::shadow::CopyHead;
 use strangler_core::snapshot::{Balance, Upstream};
 use tokio::time::Instant;
@@ -41,15 +41,9 @@ const INFORMATIONAL_MAX: u32 = 100;
 /// What a reply's trailers may be; nobody looks at them.
 const TRAILERS: TrailerLimits = TrailerLimits { lines: 128, bytes: 64 * 1024 };
 
-/// What one header line of a reply costs beside its bytes.
-const LINE_COST: usize = 64;
-
-/// Names and values of a reply's header lines.
-type ReplyLines = Vec<(Box<str>, Box<[u8]>)>;
-
 /// A copy that is to be sent.
 pub(super) struct Outgoing<'a> {
-    pub(super) method: &'a str,
+    pub(super) method: &'a Method,
     pub(super) head: CopyHead<'a>,
     pub(super) body: Bytes,
     pub(super) framing: Framing,
@@ -179,7 +173,6 @@ impl Sender {
         let members = state.members();
         let at = balance::choose(&members, Balance::LeastRequests, &state.turn, None);
         let endpoint = at.and_then(|at| members.get(at)).ok_or(NotCompared::Paused)?;
-        let method = Method::from_bytes(outgoing.method.as_bytes()).map_err(|_| NotCompared::NotSent)?;
         // What waits to be written is a second copy of the body.
         if !reserved.grow(outgoing.body.len()) {
             return Err(NotCompared::Shed);
@@ -194,7 +187,7 @@ impl Sender {
         };
         let answered = self.head(upstream, endpoint, outgoing, bounds.patience).await;
         let responded = Some(began.elapsed());
-        let framed = answered.and_then(|(connection, mut head)| match head.framing(&method) {
+        let framed = answered.and_then(|(connection, mut head)| match head.framing(outgoing.method) {
             Ok(framing) if head.status != 101 => Ok((connection, head, framing)),
             _ => Err(Failure::Reply(Transport::Malformed)),
         });
@@ -203,7 +196,10 @@ impl Sender {
             Err(Failure::NotCompared(reason)) => return Err(reason),
             Err(Failure::Reply(transport)) => return Ok(received(failed(transport), None, reserved)),
         };
-        let headers = reply_lines(&head.fields, &mut reserved).ok_or(NotCompared::Shed)?;
+        if !reserved.grow(head.fields.held_bytes()) {
+            return Err(NotCompared::Shed);
+        }
+        let headers = head.fields.to_lines();
         if matches!(framing, http1::Framing::Length(length) if length > bounds.body) {
             // It says so itself: reading what is not compared would only cost.
             let reply = Reply { end: End::TooLarge, status: head.status, headers, body: Bytes::new() };
@@ -370,7 +366,7 @@ impl Outgoing<'_> {
         if target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f || *byte == b'#') {
             return None;
         }
-        out.extend_from_slice(self.method.as_bytes());
+        out.extend_from_slice(self.method.as_str().as_bytes());
         out.push(b' ');
         out.extend_from_slice(target);
         out.extend_from_slice(b" HTTP/1.1\r\n");
@@ -412,14 +408,7 @@ fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 }
 
 fn failed(transport: Transport) -> Reply {
-    Reply { end: End::Failed(transport), status: 0, headers: Vec::new(), body: Bytes::new() }
-}
-
-/// A reply's header lines; `None` where the budget has no room for them.
-fn reply_lines(fields: &Fields, reserved: &mut Reserved) -> Option<ReplyLines> {
-    let bytes: usize = fields.iter().map(|line| line.name.len() + line.value.len() + LINE_COST).sum();
-    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned().into_boxed_str();
-    reserved.grow(bytes).then(|| fields.iter().map(|line| (text(line.name), line.value.into())).collect())
+    Reply { end: End::Failed(transport), status: 0, headers: FieldLines::default(), body: Bytes::new() }
 }
 
 /// Where a body goes: how long it may be, and the bytes that it may take.

@@ -4,6 +4,7 @@
 //! cut off.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,12 +16,13 @@ use strangler_core::snapshot::Upstream;
 use strangler_core::words::{Effect, Owner};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior, sleep};
 
 use super::captured::{Captured, Errand};
 use super::dry_run::DryRuns;
 use super::exchange::Exchange;
 use super::finished::{Finished, Passed, Sink};
+use super::runners::Runners;
 use super::sender::{Received, Sender};
 use super::slices::{Place, Slices};
 use super::{Shared, Stage};
@@ -29,6 +31,12 @@ use crate::telemetry::{AccessRecord, Recorder, RequestOutcome, Telemetry, loggab
 
 /// How often what gathers elsewhere is looked at.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How long what was captured may lie: while this thread does not wait for it, handing it over wakes nobody.
+const BEAT: Duration = Duration::from_millis(1);
+
+/// Where so many have come in one beat, the next ones do not lie.
+const CROWD: usize = 16;
 
 /// What the thread starts with.
 pub(super) struct Setup {
@@ -50,6 +58,14 @@ pub(super) struct Worker {
     pub(super) sender: Sender,
     pub(super) slices: Slices,
     pub(super) dry_runs: DryRuns,
+    runners: Rc<Runners<Job>>,
+}
+
+/// An exchange that has a place.
+struct Job {
+    captured: Box<Captured>,
+    place: Place,
+    pending: Pending,
 }
 
 /// Runs until it is told to end.
@@ -65,10 +81,13 @@ pub(super) async fn run(setup: Setup) {
         sink: RefCell::new(sink),
         slices: Slices::default(),
         dry_runs: DryRuns::default(),
+        runners: Rc::default(),
     });
     let mut tasks = JoinSet::new();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beat = pin!(sleep(BEAT));
+    let mut resting = false;
     loop {
         tokio::select! {
             biased;
@@ -77,12 +96,21 @@ pub(super) async fn run(setup: Setup) {
                 reap(&mut tasks);
                 worker.tick();
             }
-            captured = queue.recv() => match captured {
-                Some(captured) => worker.begin(captured, &mut tasks),
-                None => break,
-            },
+            () = &mut beat, if resting => resting = false,
+            captured = queue.recv(), if !resting => {
+                let Some(captured) = captured else { break };
+                worker.begin(captured, &mut tasks);
+                let mut begun = 1;
+                while begun < CROWD && let Ok(captured) = queue.try_recv() {
+                    worker.begin(captured, &mut tasks);
+                    begun += 1;
+                }
+                resting = begun < CROWD;
+                beat.as_mut().reset(Instant::now() + BEAT);
+            }
         }
     }
+    worker.runners.end();
     // From here on nothing is sent that is not under way.
     queue.close();
     while let Ok(captured) = queue.try_recv() {
@@ -123,8 +151,12 @@ impl Worker {
             Err(reason) => pending.end(reason),
             Ok(place) => {
                 let worker = Rc::clone(self);
-                tasks.spawn_local(async move {
-                    Exchange::new(&worker, captured, place).run(pending).await;
+                self.runners.begin(Job { captured, place, pending }, tasks, move |job| {
+                    let worker = Rc::clone(&worker);
+                    async move {
+                        let Job { captured, place, pending } = job;
+                        Exchange::new(&worker, captured, place).run(pending).await;
+                    }
                 });
             }
         }
@@ -206,12 +238,12 @@ impl Worker {
         let path = captured.target.split('?').next().unwrap_or_default();
         let now = jiff::Timestamp::now();
         let began = now.checked_sub(received.took).unwrap_or(now);
-        let request_id = captured.lines.first(b"x-request-id").and_then(|id| std::str::from_utf8(id).ok());
+        let request_id = captured.lines.first("x-request-id").and_then(|id| std::str::from_utf8(id).ok());
         let effect = if copying.purpose == Purpose::Read { Effect::Read } else { Effect::Write };
         self.recorder.log(&AccessRecord {
             time: began,
             request_id: request_id.unwrap_or_default(),
-            method: &captured.method,
+            method: captured.method.as_str(),
             host: host.unwrap_or_default(),
             path: &loggable_path(path, Some(route)),
             status: code,

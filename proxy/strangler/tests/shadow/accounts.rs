@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use strangler::shadow::PrimaryEnd;
-use strangler_core::compare::Transport;
+use strangler_core::compare::{FieldLines, Transport};
 
 use crate::support::{Act, Kit, Origin, answered, in_shadow, ok, poll};
 
@@ -129,7 +129,7 @@ fn the_bytes_of_all_copies_together_are_bounded_and_what_has_no_room_is_counted(
     for _ in 0..100 {
         let mut ticket = kit.ticket("GET /", &[]).unwrap();
         ticket.request_end();
-        ticket.reply_head(200, std::iter::empty());
+        ticket.reply_head(200, &FieldLines::default());
         for _ in 0..4 {
             ticket.reply_piece(&piece);
         }

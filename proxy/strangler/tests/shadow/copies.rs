@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use strangler::shadow::PrimaryEnd;
+use strangler_core::compare::FieldLines;
 
 use crate::support::{Act, Kit, Origin, answer, answered, in_shadow, ok};
 
@@ -114,9 +115,8 @@ fn a_redirect_to_the_name_that_an_upstream_is_asked_by_is_no_difference() {
         ));
         let mut ticket = kit.ticket("GET /products/1", &[]).unwrap();
         ticket.request_end();
-        let lines: [(&[u8], &[u8]); 2] =
-            [(b"content-type", b"application/json"), (b"location", b"/products/2")];
-        ticket.reply_head(302, lines.into_iter());
+        let lines = [("content-type", "application/json"), ("location", "/products/2")];
+        ticket.reply_head(302, &lines.into_iter().collect::<FieldLines>());
         ticket.finish(PrimaryEnd::Complete);
         assert_eq!(kit.accounts(1), [(wanted.to_owned(), 1)].into(), "{location}");
     }

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use strangler::live::{Live, Running};
 use strangler::shadow::{Finished, Lane, PrimaryEnd, Shadows, Sink, Ticket};
 use strangler::telemetry::Telemetry;
-use strangler_core::compare::{Account, Compared, NotCompared};
+use strangler_core::compare::{Account, Compared, FieldLines, NotCompared};
 use strangler_core::config::{LoadOptions, SourceText, Sources, load};
 use strangler_core::matching::path::split_target;
 use strangler_core::routing::{Decision, Facts, RequestView, decide};
@@ -271,8 +271,8 @@ impl Kit {
             .collect();
         let decision = decision(&running.snapshot, method, target, &lines);
         let mut ticket = self.lane.ticket(&running, &decision)?;
-        let lines = lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        ticket.request_head(method, target.as_bytes(), lines);
+        let lines: FieldLines = lines.into_iter().collect();
+        ticket.request_head(&method.parse().unwrap(), target.as_bytes(), &lines);
         Some(ticket)
     }
 
@@ -339,8 +339,8 @@ impl Kit {
 
 pub fn answered(ticket: &mut Ticket, body: &str) {
     let length = body.len().to_string();
-    let lines = [(&b"Content-Type"[..], &b"application/json"[..]), (b"Content-Length", length.as_bytes())];
-    ticket.reply_head(200, lines.into_iter());
+    let lines = [("Content-Type", "application/json"), ("Content-Length", &length)];
+    ticket.reply_head(200, &lines.into_iter().collect::<FieldLines>());
     ticket.reply_piece(body.as_bytes());
 }
 

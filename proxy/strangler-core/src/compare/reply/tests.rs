@@ -51,7 +51,12 @@ fn differences_are_told_in_order() {
 fn a_broken_extracted_answer_is_a_difference() {
     let left = reply("200\n\nabc");
     for transport in [Transport::Connect, Transport::Timeout, Transport::Reset, Transport::Malformed] {
-        let right = Reply { end: End::Failed(transport), status: 0, headers: Vec::new(), body: Bytes::new() };
+        let right = Reply {
+            end: End::Failed(transport),
+            status: 0,
+            headers: crate::compare::FieldLines::default(),
+            body: Bytes::new(),
+        };
         check(&left, &right, &["transport transport"]);
         let Compared::Compared(comparison) = compared(&Compare::default(), "GET", &left, &right) else {
             panic!()

@@ -144,9 +144,10 @@ impl<'a> CopyHead<'a> {
 }
 
 /// Whether a reply to a dry-run says that the write was rolled back.
-pub fn echoes_rollback<'a>(lines: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> bool {
+pub fn echoes_rollback<'a>(lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> bool {
     lines.into_iter().any(|(name, value)| {
-        name.eq_ignore_ascii_case(SHADOW_MODE) && value.trim_ascii().eq_ignore_ascii_case(ROLLBACK.as_bytes())
+        name.eq_ignore_ascii_case(SHADOW_MODE.as_bytes())
+            && value.trim_ascii().eq_ignore_ascii_case(ROLLBACK.as_bytes())
     })
 }
 

@@ -357,7 +357,7 @@ fn a_stripped_pair_asks_for_the_whole() {
 #[test]
 fn only_the_echo_of_the_mode_says_that_a_write_was_rolled_back() {
     let check = |name: &str, value: &str, wanted: bool| {
-        assert_eq!(echoes_rollback([(name, value.as_bytes())]), wanted, "{name}: {value}");
+        assert_eq!(echoes_rollback([(name.as_bytes(), value.as_bytes())]), wanted, "{name}: {value}");
     };
     check("X-Shadow-Mode", "rollback", true);
     check("x-shadow-mode", " Rollback ", true);

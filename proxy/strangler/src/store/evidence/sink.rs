@@ -46,8 +46,7 @@ struct OriginalLines<'a>(&'a Original<'a>);
 
 impl HeaderLines for OriginalLines<'_> {
     fn line(&self, name: &str, before: usize) -> Option<&[u8]> {
-        let is_it = |known: &[u8]| known.eq_ignore_ascii_case(name.as_bytes());
-        self.0.headers().filter(|(known, _)| is_it(known)).nth(before).map(|(_, value)| value)
+        self.0.headers().all(name).nth(before)
     }
 }
 
@@ -272,12 +271,10 @@ fn exchange(
     extracted: Option<(&Reply, Duration)>,
     redactor: &Redactor<'_>,
 ) -> Exchange {
-    let headers =
-        original.headers().filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
     let request = RawRequest {
         method: original.method,
         target: original.target.as_bytes(),
-        headers: headers.collect(),
+        headers: original.headers().named().collect(),
         body: Some(original.body),
     };
     let redacted = redactor.exchange(&Exchanged {
@@ -303,7 +300,7 @@ fn exchange(
 fn raw(reply: &Reply) -> RawReply<'_> {
     RawReply {
         status: reply.status,
-        headers: reply.headers.iter().map(|(name, value)| (&**name, &**value)).collect(),
+        headers: reply.headers.named().collect(),
         body: Some(&reply.body),
         ended: match reply.end {
             End::Complete => Ended::Complete,

@@ -46,7 +46,7 @@ fn observation(snapshot: &Snapshot, legacy: &str, extracted: &str, example: &str
     let reply = |body: &str| Reply {
         end: End::Complete,
         status: 200,
-        headers: vec![("content-type".into(), b"application/json".as_slice().into())],
+        headers: std::iter::once(("content-type", "application/json")).collect(),
         body: Bytes::from(body.to_owned()),
     };
     let route = snapshot.routes.iter().find(|route| &*route.id == "GET /orders").unwrap();
