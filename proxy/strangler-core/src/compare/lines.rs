@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_line_outside_of_the_buffer_is_empty() {
         let lines =
-            FieldLines::from_spans(b"ab".to_vec(), [(0..1, 1..2), (1..9, 2..1), (7..8, 0..2)].into_iter());
+            FieldLines::from_spans(b"ab".to_vec(), [(0..1, 1..2), (1..9, 2..2), (7..8, 0..2)].into_iter());
         let expected: [(&[u8], &[u8]); 3] = [(b"a", b"b"), (b"", b""), (b"", b"ab")];
         assert_eq!(lines.iter().collect::<Vec<_>>(), expected);
     }

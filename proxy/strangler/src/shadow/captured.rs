@@ -26,9 +26,20 @@ impl ShadowId {
     }
 }
 
+impl ShadowId {
+    /// Its digits.
+    pub(super) fn digits(self) -> [u8; 16] {
+        let number = self.0.get();
+        std::array::from_fn(|at| {
+            let digit = (number >> (60 - 4 * at)) & 0xf;
+            char::from_digit(u32::try_from(digit).unwrap_or_default(), 16).map_or(b'0', |digit| digit as u8)
+        })
+    }
+}
+
 impl fmt::Display for ShadowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

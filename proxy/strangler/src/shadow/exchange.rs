@@ -85,7 +85,8 @@ impl<'w> Exchange<'w> {
             repeated: found.and_then(|found| found.repeated.as_ref()),
             version,
         };
-        self.worker.sender.toil.on(|| self.worker.hand_on(&finished));
+        let bytes = finished.replies.map_or(0, |both| both.legacy.body.len() + both.extracted.body.len());
+        self.worker.sender.toil.on(bytes, || self.worker.hand_on(&finished));
     }
 
     /// Bytes of the request's body.
@@ -215,7 +216,8 @@ impl<'w> Exchange<'w> {
             legacy: Side { origins: &of_legacy },
             extracted: Side { origins: &of_extracted },
         };
-        self.worker.sender.toil.on(|| compare(&context, legacy, extracted))
+        let bytes = legacy.body.len() + extracted.body.len();
+        self.worker.sender.toil.on(bytes, || compare(&context, legacy, extracted))
     }
 
     /// What the client was answered.
@@ -234,10 +236,11 @@ impl<'w> Exchange<'w> {
         let upstream_id = captured.copying.upstream(snapshot, side);
         let upstream = snapshot.upstream(upstream_id);
         let state = captured.running.upstream(upstream_id);
-        let id = captured.id.to_string();
+        let digits = captured.id.digits();
+        let id = std::str::from_utf8(&digits).unwrap_or_default();
         let lines = captured.lines.iter();
         let head =
-            CopyHead::new(snapshot, &captured.copying, side, captured.course, &id, &captured.target, lines);
+            CopyHead::new(snapshot, &captured.copying, side, captured.course, id, &captured.target, lines);
         let has = |name| captured.lines.first(name).is_some();
         let framing = match (has("transfer-encoding"), has("content-length")) {
             (true, _) => Framing::Chunked,
@@ -261,7 +264,7 @@ impl<'w> Exchange<'w> {
             Err(paused) => Err(paused),
         };
         if let Ok(received) = &asked {
-            self.worker.record(self, side, upstream, received, (outgoing.head.host(), &id));
+            self.worker.record(self, side, upstream, received, (outgoing.head.host(), id));
         }
         if purpose == Purpose::DryRun {
             let heard = heard(&asked);

@@ -5,13 +5,15 @@
 //! this thread from running.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tokio::time::error::Elapsed;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, Sleep};
+
+/// Work on fewer bytes takes no longer than anything else this thread does, and is not measured.
+const HEAVY: usize = 8 * 1024;
 
 /// How long this thread has worked without looking at its connections.
 #[derive(Debug, Default)]
@@ -20,8 +22,11 @@ pub(super) struct Toil {
 }
 
 impl Toil {
-    /// Does work that takes its time.
-    pub(super) fn on<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Does work on so many bytes.
+    pub(super) fn on<T>(&self, bytes: usize, work: impl FnOnce() -> T) -> T {
+        if bytes < HEAVY {
+            return work();
+        }
         let began = Instant::now();
         let done = work();
         self.spent.set(self.spent.get().saturating_add(began.elapsed()));
@@ -50,33 +55,67 @@ impl<'t> Patience<'t> {
         self.deadline + self.toil.spent.get().saturating_sub(self.before)
     }
 
-    /// Waits.
+    /// Waiting by a timer, which need not be set.
+    pub(super) fn by<'p>(self, timer: Pin<&'p mut Sleep>) -> Waiting<'p>
+    where
+        't: 'p,
+    {
+        Waiting { patience: self, timer }
+    }
+}
+
+/// One copy is waited for; several things of it, one after the other.
+pub(super) struct Waiting<'p> {
+    patience: Patience<'p>,
+    timer: Pin<&'p mut Sleep>,
+}
+
+/// It has taken too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLate;
+
+impl<'p> Waiting<'p> {
+    /// Until when.
+    pub(super) fn patience(&self) -> Patience<'p> {
+        self.patience
+    }
+
+    /// Waits for what `poll` comes to.
     ///
     /// # Errors
     ///
     /// It has taken too long.
-    pub(super) async fn wait<F: Future>(&self, future: F) -> Result<F::Output, Elapsed> {
-        let mut future = pin!(future);
-        loop {
-            let deadline = self.deadline();
-            match timeout_at(deadline, future.as_mut()).await {
+    pub(super) async fn until<T>(
+        &mut self,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, TooLate> {
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(outcome) = poll(cx) {
+                    return Poll::Ready(Ok(outcome));
+                }
+                let deadline = self.patience.deadline();
+                ready!(self.timer.as_mut().poll(cx));
+                if deadline <= self.timer.deadline() {
+                    return Poll::Ready(Err(TooLate));
+                }
                 // While this was waited for the thread was busy: what it did not read may be there.
-                Err(_early) if self.deadline() > deadline => {}
-                outcome => return outcome,
+                self.timer.as_mut().reset(deadline);
             }
-        }
+        })
+        .await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
+    use std::pin::pin;
     use std::task::Poll;
     use std::time::Duration;
 
-    use tokio::time::Instant;
+    use tokio::time::{Instant, sleep_until};
 
-    use super::{Patience, Toil};
+    use super::{HEAVY, Patience, Toil, TooLate};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -86,7 +125,9 @@ mod tests {
         let toil = Toil::default();
         let patience = Patience { deadline: Instant::now() - HOUR, ..Patience::new(&toil, Duration::ZERO) };
         let mut looks = 0;
-        let answer = poll_fn(|_| {
+        let timer = pin!(sleep_until(patience.deadline()));
+        let mut waiting = patience.by(timer);
+        let answer = waiting.until(|_| {
             looks += 1;
             if looks == 2 {
                 return Poll::Ready(());
@@ -94,7 +135,7 @@ mod tests {
             toil.spent.set(toil.spent.get() + works);
             Poll::Pending
         });
-        patience.wait(answer).await.is_ok()
+        answer.await.is_ok()
     }
 
     #[tokio::test]
@@ -108,14 +149,17 @@ mod tests {
         let toil = Toil::default();
         toil.spent.set(HOUR);
         let patience = Patience::new(&toil, Duration::ZERO);
-        assert!(patience.wait(std::future::pending::<()>()).await.is_err());
+        let timer = pin!(sleep_until(patience.deadline()));
+        assert_eq!(patience.by(timer).until(|_| Poll::<()>::Pending).await, Err(TooLate));
     }
 
     #[test]
     fn work_is_measured() {
         let toil = Toil::default();
         let began = std::time::Instant::now();
-        toil.on(|| while began.elapsed().is_zero() {});
+        toil.on(HEAVY - 1, || while began.elapsed().is_zero() {});
+        assert!(toil.spent.get().is_zero());
+        toil.on(HEAVY, || while began.elapsed() < Duration::from_micros(10) {});
         assert!(!toil.spent.get().is_zero());
     }
 }

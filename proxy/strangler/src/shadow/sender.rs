@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,11 +19,11 @@ use http::Method;
 use strangler_core::compare::{End, FieldLines, NotCompared, Reply, Transport};
 use strangler_core::routing::shadow::CopyHead;
 use strangler_core::snapshot::{Balance, Upstream};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::budget::Reserved;
 use super::message::{Body, Full as NoRoom};
-use super::patience::{Patience, Toil};
+use super::patience::{Patience, Toil, TooLate, Waiting};
 use crate::http1::body::Piece;
 use crate::http1::chunked::{self, TrailerLimits};
 use crate::http1::wire::READ_BYTES;
@@ -34,6 +35,9 @@ use crate::upstream::{EndpointState, UpstreamState, balance};
 
 /// Idle connections kept per endpoint.
 const IDLE_MAX: usize = 32;
+
+/// Bytes of a head beside its target and lines: the method, the version, Host and framing, each with its line end.
+const ROOM: usize = 192;
 
 /// Informational responses that one copy may have.
 const INFORMATIONAL_MAX: u32 = 100;
@@ -185,7 +189,10 @@ impl Sender {
             took: began.elapsed(),
             reserved,
         };
-        let answered = self.head(upstream, endpoint, outgoing, bounds.patience).await;
+        // One timer for all of it: setting one costs more than what it guards.
+        let timer = pin!(sleep_until(bounds.patience.deadline()));
+        let mut waiting = bounds.patience.by(timer);
+        let answered = self.head(upstream, endpoint, outgoing, &mut waiting).await;
         let responded = Some(began.elapsed());
         let framed = answered.and_then(|(connection, mut head)| match head.framing(outgoing.method) {
             Ok(framing) if head.status != 101 => Ok((connection, head, framing)),
@@ -207,16 +214,16 @@ impl Sender {
         }
         let mut incoming = Incoming::new(framing, TRAILERS);
         let mut body = Body::default();
-        let reading = poll_fn(|cx| {
+        let reading = waiting.until(|cx| {
             let mut scratch = self.scratch.borrow_mut();
             let held = (&mut body, bounds.body, &mut reserved);
             poll_body(cx, &mut connection.wire, &mut incoming, &mut scratch, held)
         });
-        let end = match bounds.patience.wait(reading).await {
+        let end = match reading.await {
             Ok(Ok(end)) => end,
             Ok(Err(NoRoom::TooLarge)) => End::TooLarge,
             Ok(Err(NoRoom::Budget)) => return Err(NotCompared::Shed),
-            Err(_elapsed) => End::Truncated,
+            Err(TooLate) => End::Truncated,
         };
         if end == End::Complete && framing != http1::Framing::UntilClose {
             self.keep(upstream, endpoint, connection, &head);
@@ -231,19 +238,19 @@ impl Sender {
         upstream: &Upstream,
         endpoint: &Arc<EndpointState>,
         outgoing: &Outgoing<'_>,
-        patience: Patience<'_>,
+        waiting: &mut Waiting<'_>,
     ) -> Result<(Box<Connection>, ResponseHead), Failure> {
         if outgoing.repeatable == Repeatable::Yes
             && let Some(mut connection) = poll_fn(|cx| Poll::Ready(self.idle_connection(endpoint, cx))).await
         {
-            match self.exchange(&mut connection, endpoint, outgoing, patience).await {
+            match self.exchange(&mut connection, endpoint, outgoing, waiting).await {
                 // It was closed while it was idle: that says nothing about the service.
                 Err(Asked::Fault(AnswerFault::Silent)) => {}
                 outcome => return outcome.map(|head| (connection, head)).map_err(Failure::from),
             }
         }
-        let mut connection = self.open(upstream, endpoint, patience).await?;
-        let head = self.exchange(&mut connection, endpoint, outgoing, patience).await?;
+        let mut connection = self.open(upstream, endpoint, waiting.patience()).await?;
+        let head = self.exchange(&mut connection, endpoint, outgoing, waiting).await?;
         Ok((connection, head))
     }
 
@@ -253,12 +260,12 @@ impl Sender {
         connection: &mut Connection,
         endpoint: &EndpointState,
         outgoing: &Outgoing<'_>,
-        patience: Patience<'_>,
+        waiting: &mut Waiting<'_>,
     ) -> Result<ResponseHead, Asked> {
         outgoing.write(endpoint, connection.wire.outbox()).ok_or(Asked::NotSent)?;
         let mut head = self.heads.borrow_mut().pop().unwrap_or_default();
         let mut informational = 0;
-        let waiting = poll_fn(|cx| {
+        let heard = waiting.until(|cx| {
             let mut scratch = self.scratch.borrow_mut();
             loop {
                 // A connection that broke while it was written to may still hold an answer.
@@ -277,10 +284,10 @@ impl Sender {
                 }
             }
         });
-        match patience.wait(waiting).await {
+        match heard.await {
             Ok(Ok(())) => Ok(head),
             Ok(Err(fault)) => Err(Asked::Fault(fault)),
-            Err(_elapsed) => Err(Asked::TooLate),
+            Err(TooLate) => Err(Asked::TooLate),
         }
     }
 
@@ -366,12 +373,14 @@ impl Outgoing<'_> {
         if target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f || *byte == b'#') {
             return None;
         }
+        let lines: usize = self.head.lines.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        out.reserve(target.len() + lines + ROOM);
         out.extend_from_slice(self.method.as_str().as_bytes());
         out.push(b' ');
         out.extend_from_slice(target);
         out.extend_from_slice(b" HTTP/1.1\r\n");
         for (name, value) in &self.head.lines {
-            if value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            if memchr::memchr3(b'\r', b'\n', 0, value).is_some() {
                 return None;
             }
             write_line(name, value, out);

@@ -45,7 +45,10 @@ impl Slices {
     /// A place for one more exchange of a slice; `None` where `concurrency` are under way.
     pub(super) fn place(&self, slice: &Arc<str>, concurrency: u32) -> Option<Place> {
         let mut slices = self.slices.borrow_mut();
-        let slice = Rc::clone(slices.entry(Arc::clone(slice)).or_default());
+        let slice = match slices.get(slice) {
+            Some(slice) => Rc::clone(slice),
+            None => Rc::clone(slices.entry(Arc::clone(slice)).or_default()),
+        };
         if slice.under_way.get() >= concurrency {
             return None;
         }
@@ -65,16 +68,16 @@ impl Slices {
         state: &UpstreamState,
     ) -> Result<UnderWay, NotCompared> {
         let mut upstreams = self.upstreams.borrow_mut();
-        if !upstreams.contains_key(&upstream.name) {
-            upstreams.insert(upstream.name.clone(), Rc::default());
-        }
-        let Some(copies) = upstreams.get(&upstream.name) else { return Err(NotCompared::Paused) };
+        let copies = match upstreams.get(&upstream.name) {
+            Some(copies) => Rc::clone(copies),
+            None => Rc::clone(upstreams.entry(upstream.name.clone()).or_default()),
+        };
         let half = u64::from(upstream.max_in_flight.div_ceil(2));
         if !state.is_closed() || state.in_flight() + u64::from(copies.get()) >= half {
             return Err(NotCompared::Paused);
         }
         copies.set(copies.get() + 1);
-        Ok(UnderWay(Rc::clone(copies)))
+        Ok(UnderWay(copies))
     }
 
     /// Forgets what nothing is under way for.

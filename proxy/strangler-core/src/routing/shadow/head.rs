@@ -49,11 +49,14 @@ impl<'a> CopyHead<'a> {
         sent: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> CopyHead<'a> {
         let stripped = course == Course::StrippedPair;
-        let lines = sent
-            .into_iter()
-            .filter(|(name, value)| !(is_left_out(name, value) || stripped && is_stripped(name)))
-            .map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value)))
-            .collect();
+        let sent = sent.into_iter();
+        // One more, for the mark.
+        let mut lines = Vec::with_capacity(sent.size_hint().0 + 1);
+        for (name, value) in sent {
+            if !(is_left_out(name, value) || stripped && is_stripped(name)) {
+                lines.push((Cow::Borrowed(name), Cow::Borrowed(value)));
+            }
+        }
         let mut head = CopyHead { target: Cow::Borrowed(target), lines };
         let policy = copying.policy(snapshot);
         let mut host = None;
@@ -173,15 +176,16 @@ fn is_framing(name: &[u8]) -> bool {
 /// What a copy never carries: what belongs to one connection (RFC 9110 section 7.6.1), framing, waiting for a
 /// 100, and marks that are not this copy's.
 fn is_left_out(name: &[u8], value: &[u8]) -> bool {
-    const NAMES: [&[u8]; 6] = [
-        b"keep-alive",
-        b"proxy-connection",
-        b"proxy-authorization",
-        b"expect",
-        b"x-shadow-request",
-        b"x-shadow-mode",
-    ];
-    is_framing(name)
-        || NAMES.iter().any(|left_out| name.eq_ignore_ascii_case(left_out))
-        || (name.eq_ignore_ascii_case(b"te") && !value.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    let is = |text: &[u8]| name.eq_ignore_ascii_case(text);
+    // By length first: most names are none of these.
+    match name.len() {
+        2 => is(b"te") && !value.trim_ascii().eq_ignore_ascii_case(b"trailers"),
+        6 => is(b"expect"),
+        10 => is(b"keep-alive") || is_framing(name),
+        13 => is(b"x-shadow-mode"),
+        16 => is(b"proxy-connection") || is(b"x-shadow-request"),
+        19 => is(b"proxy-authorization"),
+        7 | 14 | 17 => is_framing(name),
+        _ => false,
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strangler_core::compare::{Compared, End, Finding, NotCompared, Reply, Signature, Transport};
-use strangler_core::evidence::shape::{Shape, structure_of};
+use strangler_core::evidence::shape::{Shape, Structures};
 use strangler_core::evidence::{Example, Observation, Outcome, PairedLatency};
 use strangler_core::lints::Sighting;
 use strangler_core::matching::path::split_target;
@@ -38,6 +38,7 @@ struct Redacting {
     gathered: Vec<Observation>,
     /// Requests that could be learned from.
     passed_by: u64,
+    structures: Structures,
 }
 
 /// A request's header lines, as routing asks for them.
@@ -54,7 +55,13 @@ impl Evidence {
     /// What the shadow thread hands its findings to.
     pub fn sink(&self) -> Box<dyn Sink> {
         let wanted = Wanted::new(Instant::now());
-        Box::new(Redacting { evidence: self.clone(), wanted, gathered: Vec::new(), passed_by: 0 })
+        Box::new(Redacting {
+            evidence: self.clone(),
+            wanted,
+            gathered: Vec::new(),
+            passed_by: 0,
+            structures: Structures::default(),
+        })
     }
 }
 
@@ -85,7 +92,8 @@ impl Sink for Redacting {
         for signature in &chosen {
             self.wanted.made(original.slice(), *signature, now);
         }
-        let observation = observation(finished, route, &redactor, &target, &chosen);
+        let shape = shape(original, finished.replies, &mut self.structures);
+        let observation = observation(finished, route, &redactor, &target, (&chosen, shape));
         self.gathered.push(observation);
         if self.gathered.len() >= GATHERED_MAX {
             self.flush();
@@ -179,16 +187,15 @@ fn observation(
     route: &Route,
     redactor: &Redactor<'_>,
     target: &str,
-    chosen: &[Signature],
+    (chosen, shape): (&[Signature], u64),
 ) -> Observation {
     let (original, replies) = (&finished.original, finished.replies);
     let today = jiff::tz::Offset::UTC.to_datetime(original.at).date();
     let rules = &route.policy.compare;
     let examples = route.policy.shadow.as_ref().map_or(Examples::Structure, |shadow| shadow.examples);
-    let request_id = request_id(original);
     let outcome = Outcome::of(finished.compared, rules, today, |finding| {
         chosen.contains(&finding.signature).then(|| Example {
-            request: request_id.as_str().into(),
+            request: request_id(original).into(),
             at: original.at,
             method: redactor.text(original.method).into(),
             target: target.into(),
@@ -217,7 +224,7 @@ fn observation(
         slice: Arc::clone(original.slice()),
         route: Arc::clone(original.route()),
         at: original.at,
-        shape: shape(original, replies),
+        shape,
         version: finished.version.map(|version| redactor.text(version).into()),
         outcome,
         latency: replies
@@ -242,7 +249,7 @@ fn shown(
     }
 }
 
-fn shape(original: &Original<'_>, replies: Option<Replies<'_>>) -> u64 {
+fn shape(original: &Original<'_>, replies: Option<Replies<'_>>, structures: &mut Structures) -> u64 {
     let query = original.target.split_once('?').map_or("", |(_, query)| query);
     let content_type = original.header("content-type").and_then(|value| std::str::from_utf8(value).ok());
     let legacy = replies.map(|replies| replies.legacy);
@@ -252,7 +259,7 @@ fn shape(original: &Original<'_>, replies: Option<Replies<'_>>) -> u64 {
         cohort: original.primary(),
         status: legacy.map_or(0, |reply| reply.status),
         content_type,
-        structure: legacy.and_then(structure_of),
+        structure: legacy.and_then(|reply| structures.of(reply)),
     };
     shape.hash()
 }
