@@ -210,6 +210,20 @@ impl Latches {
         Latches { by_slice: BTreeMap::new(), everywhere: Some(Everywhere { latch, except: BTreeSet::new() }) }
     }
 
+    /// Where what was latched cannot be read: holds each slice of a snapshot by its own name as well, unless that has been
+    /// lifted. One that is gone from the file when all others have been lifted is then still held when it comes back.
+    #[must_use]
+    pub fn named(mut self, snapshot: &Snapshot) -> Latches {
+        let Some(Everywhere { latch, except }) = &self.everywhere else { return self };
+        let names = snapshot.slices.iter().map(|slice| &slice.name).filter(|name| !except.contains(*name));
+        for name in names {
+            if self.by_slice.len() < LATCHES_MAX {
+                self.by_slice.entry(Arc::clone(name)).or_insert_with(|| latch.clone());
+            }
+        }
+        self
+    }
+
     /// Latches as they were kept.
     pub fn restored(by_slice: BTreeMap<Arc<str>, Latch>, everywhere: Option<Everywhere>) -> Latches {
         Latches { by_slice, everywhere }

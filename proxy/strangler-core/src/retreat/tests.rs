@@ -333,3 +333,27 @@ fn of_two_files_of_retreats_what_either_holds_is_held() {
         assert_eq!(held, [Some(Phase::Shadow), Some(Phase::Legacy), Some(Phase::Shadow)]);
     }
 }
+
+#[test]
+fn a_slice_that_is_gone_while_the_others_are_lifted_is_held_when_it_comes_back() {
+    let file = |names: &[&'static str]| {
+        let phase = |name| if name == "a" { Phase::Extracted } else { Phase::Shadow };
+        snapshot(&names.iter().map(|name| (*name, (phase(*name), Writer::Legacy, Sync::Shared))).collect())
+    };
+    let all = file(&NAMES);
+    let mut latches = Latches::unreadable(Timestamp::UNIX_EPOCH, "cut".to_owned()).named(&all);
+    let without = file(&["b", "c"]);
+    assert_eq!(latches.absorb(&without).len(), 2, "their file says no more than that");
+    assert_eq!(latches.everywhere(), None, "of those that there are none is left");
+    assert_eq!(
+        latches.get("a").map(|latch| (latch.to, latch.cause)),
+        Some((Phase::Shadow, Cause::Unreadable))
+    );
+    assert!(latches.absorb(&all).is_empty());
+    assert!(latches.resume(&all, &"a".into()).is_some());
+    assert_eq!(latches, Latches::default());
+    let mut lifted = Latches::unreadable(Timestamp::UNIX_EPOCH, "cut".to_owned());
+    lifted.resume(&all, &"a".into());
+    assert_eq!(lifted.named(&all).get("a"), None, "what was lifted stays so");
+    assert_eq!(Latches::default().named(&all), Latches::default());
+}

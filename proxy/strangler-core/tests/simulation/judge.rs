@@ -237,8 +237,8 @@ impl Judge {
     }
 
     /// The process has read a file of retreats that was damaged.
-    pub(crate) fn started_without_retreats(&mut self) {
-        self.notebook.unreadable();
+    pub(crate) fn started_without_retreats(&mut self, file: &FileModel) {
+        self.notebook.unreadable(file);
         (0..SLICES.len()).for_each(|slice| self.forget_sides(slice));
     }
 

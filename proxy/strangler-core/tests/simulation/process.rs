@@ -199,6 +199,11 @@ impl Process {
             _ => good?,
         };
         disk.last_good = Some(Rc::clone(&file));
+        let named = latches.clone().named(&snapshot);
+        if named != latches {
+            let _kept = disk.keep(&named);
+        }
+        let latches = named;
         let upstreams =
             snapshot.upstreams.iter().map(|upstream| UpstreamState::new(upstream, None)).collect();
         let retreats = latches.phases(&snapshot);

@@ -263,7 +263,7 @@ impl<'s> World<'s> {
         process.recent.now.set(self.now);
         if started.unreadable {
             self.tally.unreadable += 1;
-            self.judge.started_without_retreats();
+            self.judge.started_without_retreats(&process.running.file);
         }
         self.judge.serves(&process.running.file, false);
         self.tell(|| format!("the proxy starts; held: {:?}", process.running.latches.by_slice().keys()));

@@ -482,3 +482,31 @@ fn a_former_data_directory_that_cannot_be_read_holds_every_slice() {
     proxy.crash();
     assert_eq!(owner(&house.serve()), "products");
 }
+
+#[test]
+fn a_slice_that_is_gone_for_a_while_is_held_by_retreats_that_cannot_be_read() {
+    let site = Site::new();
+    let low = site.configuration("legacy").split("\n[slices.").nth(1).unwrap().replace("products", "others");
+    let both = format!("{}\n[slices.{low}", site.configuration("extracted"));
+    let without = both.replace("[slices.products]", "[slices.elsewhere]").replace("extracted", "legacy");
+    let without = without.replace("/products/**", "/elsewhere/**");
+    let house = House::new(&both);
+    house.serve().crash();
+    fs::write(house.data_dir().join("retreats.json"), "{").unwrap();
+    let proxy = house.serve();
+    assert_eq!(owner(&proxy), "legacy");
+    // Of the slices that there are now, none says more than what holds it.
+    house.write(&without);
+    proxy.wait_generation(2);
+    wait_for("nothing to be held", || {
+        (proxy.metric("strangler_retreats_unreadable") == Some(0.0)).then_some(())
+    });
+    house.write(&both);
+    proxy.wait_generation(3);
+    assert_eq!(owner(&proxy), "legacy", "nobody has lifted it");
+    proxy.crash();
+    let proxy = house.serve();
+    assert_eq!(owner(&proxy), "legacy");
+    passes(&proxy.ask(&["resume", "products"]));
+    assert_eq!(owner(&proxy), "products");
+}

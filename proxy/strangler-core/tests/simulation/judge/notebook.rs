@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use strangler_core::words::Phase;
 
-use crate::file::{FileModel, SLICES};
+use crate::file::{FileModel, SLICES, SliceModel};
 
 /// A retreat that somebody was told of.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +63,11 @@ impl Notebook {
         self.promises.retain(|_, promise| promise.kept);
     }
 
-    pub(super) fn unreadable(&mut self) {
-        self.promises.clear();
+    /// A slice of the file is held until it is lifted itself, whatever becomes of the file; any other until all that
+    /// there are have been.
+    pub(super) fn unreadable(&mut self, file: &FileModel) {
+        let held = |slice: &SliceModel| (slice.name, Promise { to: Phase::Shadow, kept: true });
+        self.promises = file.slices.iter().map(held).collect();
         self.everywhere = Some(BTreeSet::new());
     }
 

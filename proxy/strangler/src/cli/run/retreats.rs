@@ -25,6 +25,7 @@ pub(super) fn restore(store: &Store, keep: &Keep, first: &Running) -> (Running, 
         events.push(Event::RetreatsUnreadable { error, generation: first.generation });
         latches
     });
+    let latches = by_name(&latches, keep, first);
     let running = first.with_latches(Arc::new(latches.clone()));
     let mut lifted = latches;
     let absorbed = lifted.absorb(&running.snapshot);
@@ -37,4 +38,15 @@ pub(super) fn restore(store: &Store, keep: &Keep, first: &Running) -> (Running, 
     }
     events.extend(absorbed_events(&running, Trigger::Start, absorbed));
     (running.with_latches(Arc::new(lifted)), events)
+}
+
+/// Where every slice is held, by its own name as well: it may be gone from the file for a while.
+fn by_name(latches: &Latches, keep: &Keep, first: &Running) -> Latches {
+    let named = latches.clone().named(&first.snapshot);
+    if named != *latches
+        && let Err(error) = keep(&named)
+    {
+        tracing::error!(error, "which slices are held is not on disk");
+    }
+    named
 }
