@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -16,6 +16,8 @@ use hyper_util::rt::TokioIo;
 use strangler_core::compare::{End, FieldLines, Reply, Transport};
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
+
+use crate::http1::{ResponseHead, Version as Http};
 
 /// A connection must stand by then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -195,6 +197,9 @@ impl<'a> Lane<'a> {
             return Ok(Err(Broken::Because(Transport::Malformed)));
         };
         Ok(match timeout(self.side.timeout, sender.send_request(request)).await {
+            Ok(Ok(response)) if is_malformed(&outgoing.method, &response) => {
+                Err(Broken::Because(Transport::Malformed))
+            }
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) if is_kept && (error.is_incomplete_message() || error.is_canceled()) => {
                 Err(Broken::Stale)
@@ -231,6 +236,18 @@ impl<'a> Lane<'a> {
     }
 }
 
+/// Whether the proxy would refuse the head of an answer that this client reads in one way of several: its clients
+/// would get 502.
+fn is_malformed<T>(method: &Method, response: &Response<T>) -> bool {
+    let status = response.status().as_u16();
+    let version = if response.version() == Version::HTTP_10 { Http::Http10 } else { Http::Http11 };
+    let mut head = ResponseHead { status, version, ..ResponseHead::default() };
+    for (name, value) in response.headers() {
+        head.fields.append(name.as_str().as_bytes(), value.as_bytes());
+    }
+    !(200..=599).contains(&status) || head.framing(method).is_err()
+}
+
 fn built(side: &Side, outgoing: &Outgoing) -> Option<Request<Full<Bytes>>> {
     let uri: Uri = format!("{}{}", side.prefix, outgoing.target).parse().ok()?;
     let mut request = Request::new(Full::new(outgoing.body.clone()));
@@ -265,6 +282,29 @@ mod tests {
         {
             assert!(parse(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn what_the_proxy_would_refuse_is_no_answer() {
+        let check = |status: u16, lines: &[(&str, &str)], wanted: bool| {
+            let mut response = Response::builder().status(status);
+            for (name, value) in lines {
+                response = response.header(*name, *value);
+            }
+            assert_eq!(is_malformed(&Method::GET, &response.body(()).unwrap()), wanted, "{status} {lines:?}");
+        };
+        let (length, chunked) = (("content-length", "7"), ("transfer-encoding", "chunked"));
+        check(200, &[length], false);
+        check(200, &[chunked], false);
+        check(200, &[length, length], false);
+        check(204, &[], false);
+        check(599, &[], false);
+        check(200, &[length, chunked], true);
+        check(200, &[("transfer-encoding", "gzip, chunked")], true);
+        check(200, &[("transfer-encoding", "gzip"), chunked], true);
+        check(101, &[], true);
+        check(600, &[], true);
+        check(999, &[length], true);
     }
 
     #[test]
