@@ -100,7 +100,7 @@ fn a_recording_without_an_exchange_is_insufficient_and_readable() {
     assert_eq!(output.status.code(), Some(4), "{}", printed(&output));
     assert!(fs::metadata(&out).unwrap().len() > 0);
     let unknown = proxy.ask(&["record", "--out", file, "--slice", "none"]);
-    assert_eq!(unknown.status.code(), Some(1), "{}", printed(&unknown));
+    assert_eq!(unknown.status.code(), Some(2), "{}", printed(&unknown));
     let unwritable = proxy.ask(&["record", "--out", "/no/such/folder/a", "--for", "1s"]);
     assert_eq!(unwritable.status.code(), Some(2), "{}", printed(&unwritable));
     assert_eq!(proxy.ask(&["record", "--out", file, "--for", "10"]).status.code(), Some(2));
@@ -138,5 +138,5 @@ fn a_bundle_has_the_rules_of_its_slice_and_its_exchanges_of_a_corpus() {
         corpus.to_str().unwrap(),
     ]);
     assert_eq!(over_itself.status.code(), Some(2), "{}", printed(&over_itself));
-    assert_eq!(proxy.ask(&["bundle", "none", "--out", out.to_str().unwrap()]).status.code(), Some(1));
+    assert_eq!(proxy.ask(&["bundle", "none", "--out", out.to_str().unwrap()]).status.code(), Some(2));
 }
