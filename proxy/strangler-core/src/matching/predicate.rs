@@ -5,6 +5,7 @@
 
 mod accept;
 pub(super) mod solve;
+mod values;
 
 pub(super) use accept::prefers;
 

@@ -15,7 +15,7 @@ use super::decide::{Decision, Facts, Verdict, decide};
 use crate::matching::example::joint_example;
 use crate::matching::path;
 use crate::matching::pattern::{Element, HostPattern, Methods, ParamKind};
-use crate::matching::{Example, Pattern, Predicates};
+use crate::matching::{Condition, Example, Pattern, Predicates};
 use crate::snapshot::{Route, Slice, Snapshot};
 use crate::words::{Effect, Owner, Phase, Writer};
 
@@ -59,6 +59,11 @@ pub fn lost_writers(old: &Snapshot, new: &Snapshot) -> Vec<LostWriter> {
     for change in &changed {
         for probe in probes(change.pattern, change.when, None, &names) {
             try_probe(&probe);
+        }
+        // What the other values of a condition do to a write, they do to every path and method alike.
+        for when in each_value(change.when) {
+            let probes = probes(change.pattern, &when, None, &names);
+            probes.iter().find(|probe| probe.is_owned(old)).into_iter().for_each(&mut try_probe);
         }
     }
     let excepts =
@@ -178,11 +183,17 @@ impl Probe {
         decide(snapshot, &self.0.view(), Facts::NONE)
     }
 
+    /// Whether it is a write of the extracted service's.
+    fn is_owned(&self, snapshot: &Snapshot) -> bool {
+        let decision = self.decide(snapshot);
+        decision.writer == Writer::Extracted && decision.effect == Effect::Write
+    }
+
     fn lost(&self, old: &Snapshot, new: &Snapshot) -> Option<LostWriter> {
-        let before = self.decide(old);
-        if !(before.writer == Writer::Extracted && before.effect == Effect::Write) {
+        if !self.is_owned(old) {
             return None;
         }
+        let before = self.decide(old);
         let after = self.decide(new);
         if !may_reach_legacy(&after) {
             return None;
@@ -219,6 +230,28 @@ fn may_reach_legacy(decision: &Decision) -> bool {
     }
 }
 
+/// The conditions once for each value that one of them lists or that its expression takes, as far as
+/// these are known: one example has the first value only.
+fn each_value(when: &Predicates) -> Vec<Predicates> {
+    fn with<N: Clone>(conditions: &[(N, Condition)]) -> Vec<Vec<(N, Condition)>> {
+        let each = conditions.iter().enumerate().flat_map(|(at, (_, condition))| {
+            condition.values().into_iter().map(move |value| (at, Condition::Equals(value)))
+        });
+        let put = |(at, condition): (usize, Condition)| {
+            let mut all = conditions.to_vec();
+            if let Some((_, known)) = all.get_mut(at) {
+                *known = condition;
+            }
+            all
+        };
+        each.map(put).collect()
+    }
+    let headers = with(&when.headers).into_iter().map(|headers| Predicates { headers, ..when.clone() });
+    let cookies = with(&when.cookies).into_iter().map(|cookies| Predicates { cookies, ..when.clone() });
+    let query = with(&when.query).into_iter().map(|query| Predicates { query, ..when.clone() });
+    headers.chain(cookies).chain(query).collect()
+}
+
 fn states_another_writer(slice: &Slice) -> bool {
     slice.writer_stated && slice.writer != Writer::Extracted
 }
@@ -235,7 +268,7 @@ fn probes(
 ) -> Vec<Probe> {
     let Some(host) = host_of(pattern.host(), other.map(|(other, _)| other.host())) else { return Vec::new() };
     let paths: Vec<String> = match other {
-        None => own_paths(pattern),
+        None => own_paths(pattern, names.elements),
         Some((other, _)) => common_path(pattern, other).into_iter().collect(),
     };
     // What counts as a write is decided by the snapshots: a pattern alone may not say.
@@ -277,6 +310,8 @@ struct Names {
     headers: BTreeSet<String>,
     cookies: BTreeSet<String>,
     query: BTreeSet<String>,
+    /// Elements of the longest pattern.
+    elements: usize,
 }
 
 impl Names {
@@ -287,6 +322,7 @@ impl Names {
         let mut names = Names::default();
         for route in snapshots.into_iter().flat_map(|snapshot| &snapshot.routes) {
             let when = &route.when;
+            names.elements = names.elements.max(route.pattern.elements().len());
             names.headers.extend(when.headers.iter().map(|(name, _)| name.as_str().to_owned()));
             names.cookies.extend(when.cookies.iter().map(|(name, _)| name.clone()));
             names.query.extend(when.query.iter().map(|(name, _)| name.clone()));
@@ -363,12 +399,20 @@ fn element_text(element: &Element) -> &str {
     }
 }
 
-/// Paths that a pattern matches: one of each spelling its rules allow, and several below a `/**`.
-fn own_paths(pattern: &Pattern) -> Vec<String> {
+/// Paths that a pattern matches: one of each spelling its rules allow, and several below a `/**`, one of which is longer
+/// than any pattern without one.
+fn own_paths(pattern: &Pattern, longest: usize) -> Vec<String> {
     let base: String =
         pattern.elements().iter().map(|element| format!("/{}", element_text(element))).collect();
     let mut paths = vec![base.clone()];
-    let tails = ["/".to_owned(), format!("/{ANY_ELEMENT}"), format!("/{ANY_ELEMENT}/{INT_ELEMENT}")];
+    let beyond = (longest + 1).saturating_sub(pattern.elements().len()).max(1);
+    let tails = [
+        "/".to_owned(),
+        format!("/{ANY_ELEMENT}"),
+        format!("/{ANY_ELEMENT}/"),
+        format!("/{ANY_ELEMENT}/{INT_ELEMENT}"),
+        format!("/{ANY_ELEMENT}").repeat(beyond),
+    ];
     paths.extend(tails.iter().map(|tail| format!("{base}{tail}")));
     paths.push(base.to_ascii_uppercase());
     paths.push(format!("{base};probe=1"));
