@@ -175,8 +175,7 @@ impl World<'_> {
             return self.try_elsewhere(id, trouble);
         }
         let (number, side, role) = (exchange.number, leg.owner, leg.role);
-        let contact =
-            Contact { side, role, generation: exchange.pin.generation, lag: self.lag[exchange.ask.slice] };
+        let contact = Contact { side, role, generation: exchange.pin.generation };
         let stale = leg.draw == 200;
         let (first, then) = (exchange.rng.u64(1..15), exchange.rng.u64(1..10));
         let rushed = !leg.replayable && leg.reused && exchange.rng.u8(..20) == 0;

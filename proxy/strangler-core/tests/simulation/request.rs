@@ -286,10 +286,9 @@ impl World<'_> {
         let state = Rc::clone(exchange.pin.upstream(upstream));
         let endpoint = exchange.rng.usize(..state.endpoints.len());
         let draw = exchange.rng.u8(..100);
-        let lag = self.lag[exchange.ask.slice];
         self.tally.copies += 1;
         self.tell(|| format!("#{id} is copied to {side}"));
-        self.judge.contact(id, Contact { side, role: Role::Copy, generation: unpaused, lag });
+        self.judge.contact(id, Contact { side, role: Role::Copy, generation: unpaused });
         let service = service_of(&state.settings.name);
         let server = self.servers[service][endpoint];
         if !matches!(server.treats(draw), Mood::Refuses | Mood::Swallows | Mood::ClosesUnread) {

@@ -37,8 +37,6 @@ pub(crate) struct Contact {
     pub(crate) side: Owner,
     pub(crate) role: Role,
     pub(crate) generation: u64,
-    /// How late legacy's data is.
-    pub(crate) lag: Option<u64>,
 }
 
 /// A request, as far as the judge was told.
@@ -179,7 +177,7 @@ impl Judge {
         self.must(Invariant::Retired, !retired, || format!("{shown} is retired, and reaches legacy"));
         match contact.role {
             Role::Primary => {}
-            Role::StandIn => self.may_stand_in(&slice, &shown, effect, contact),
+            Role::StandIn => self.may_stand_in(&slice, &shown, effect, (contact.side, decided.lag)),
             Role::Copy => self.may_be_copied(&slice, &shown, effect, decided, contact),
         }
         let writes = effect == Effect::Write && contact.role != Role::Copy;
@@ -189,13 +187,20 @@ impl Judge {
         });
     }
 
-    fn may_stand_in(&mut self, slice: &SliceModel, shown: &str, effect: Effect, contact: Contact) {
+    /// `lag`: how late legacy's data was when the request came; what is learned meanwhile is the next one's.
+    fn may_stand_in(
+        &mut self,
+        slice: &SliceModel,
+        shown: &str,
+        effect: Effect,
+        (side, lag): (Owner, Option<u64>),
+    ) {
         let reads = effect == Effect::Read && slice.fallback != FallbackModel::Never;
-        let late = slice.lag && slice.writer != Writer::Legacy && !contact.lag.is_some_and(is_in_time);
+        let late = slice.lag && slice.writer != Writer::Legacy && !lag.is_some_and(is_in_time);
         let fresh = slice.reaches(Owner::Legacy) && !late;
-        let right = contact.side == Owner::Legacy && fresh && (reads || effect == Effect::Write);
+        let right = side == Owner::Legacy && fresh && (reads || effect == Effect::Write);
         self.must(Invariant::StandInFresh, right, || {
-            format!("{} stands in for {shown}: writer {}, sync {:?}", contact.side, slice.writer, slice.sync)
+            format!("{side} stands in for {shown}: writer {}, sync {:?}", slice.writer, slice.sync)
         });
     }
 
