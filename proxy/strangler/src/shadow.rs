@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `lane` | what a data thread holds: a ticket per copied request, and its account |
 //! | `message`, `captured` | the exchange as it is held |
+//! | `held` | memory for heads, which goes round |
 //! | `budget` | the bound on bytes |
 //! | `tally` | requests that ended on a data thread, until the evidence is told |
 //! | `worker` | the shadow thread |
@@ -28,6 +29,7 @@ mod captured;
 mod dry_run;
 mod exchange;
 mod finished;
+mod held;
 mod lane;
 mod message;
 mod patience;
@@ -59,6 +61,7 @@ use crate::live::Live;
 use crate::telemetry::{Recorder, Telemetry};
 use budget::Budget;
 use captured::Captured;
+use held::Between;
 use tally::Tally;
 
 /// Exchanges that may wait for the shadow thread.
@@ -83,8 +86,9 @@ enum Stage {
 /// What data threads and the shadow thread share.
 #[derive(Debug)]
 struct Shared {
-    queue: mpsc::Sender<Box<Captured>>,
+    queue: mpsc::Sender<Captured>,
     budget: Arc<Budget>,
+    between: Between,
     recordings: Arc<Recordings>,
     draining: AtomicBool,
     tallies: Mutex<Vec<Arc<Tally>>>,
@@ -142,6 +146,7 @@ impl Shadows {
         let shared = Arc::new(Shared {
             queue,
             budget: Budget::new(budget::BYTES),
+            between: Between::default(),
             recordings: sink.recordings(),
             draining: AtomicBool::new(false),
             tallies: Mutex::default(),

@@ -29,11 +29,23 @@ impl FieldLines {
     /// What one line takes beside the bytes of its name and value.
     pub const LINE_COST: usize = size_of::<Line>();
 
-    /// Lines whose names and values lie in `bytes`. What lies outside of it is empty.
-    pub fn from_spans(bytes: Vec<u8>, lines: impl Iterator<Item = (Range<u32>, Range<u32>)>) -> FieldLines {
+    /// Makes these the lines, whose names and values lie in `bytes`. What lies outside of it is empty.
+    pub fn fill(&mut self, bytes: &[u8], lines: impl Iterator<Item = (Range<u32>, Range<u32>)>) {
         let span = |range: Range<u32>| Span { at: range.start, len: range.end.saturating_sub(range.start) };
-        let lines = lines.map(|(name, value)| Line { name: span(name), value: span(value) }).collect();
-        FieldLines { bytes, lines }
+        self.clear();
+        self.bytes.extend_from_slice(bytes);
+        self.lines.extend(lines.map(|(name, value)| Line { name: span(name), value: span(value) }));
+    }
+
+    /// No lines; the memory is kept.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.lines.clear();
+    }
+
+    /// Bytes of the memory that there is.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.lines.capacity() * FieldLines::LINE_COST
     }
 
     /// Adds a line at the end.
@@ -152,8 +164,8 @@ mod tests {
 
     #[test]
     fn a_line_outside_of_the_buffer_is_empty() {
-        let lines =
-            FieldLines::from_spans(b"ab".to_vec(), [(0..1, 1..2), (1..9, 2..2), (7..8, 0..2)].into_iter());
+        let mut lines: FieldLines = std::iter::once(("before", "x")).collect();
+        lines.fill(b"ab", [(0..1, 1..2), (1..9, 2..2), (7..8, 0..2)].into_iter());
         let expected: [(&[u8], &[u8]); 3] = [(b"a", b"b"), (b"", b""), (b"", b"ab")];
         assert_eq!(lines.iter().collect::<Vec<_>>(), expected);
     }

@@ -57,14 +57,13 @@ impl Fields {
         self.lines.len()
     }
 
-    /// The same lines, to be kept: the memory of these is used again.
-    pub(crate) fn to_lines(&self) -> FieldLines {
+    /// The same lines, to be kept in `held`: the memory of these is used again.
+    pub(crate) fn keep_in(&self, held: &mut FieldLines) {
         let range = |span: Span| span.at..span.at + span.len;
-        let lines = self.lines.iter().map(|line| (range(line.name), range(line.value)));
-        FieldLines::from_spans(self.bytes.clone(), lines)
+        held.fill(&self.bytes, self.lines.iter().map(|line| (range(line.name), range(line.value))));
     }
 
-    /// Bytes that [`Fields::to_lines`] takes.
+    /// Bytes that [`Fields::keep_in`] takes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes.len() + self.lines.len() * FieldLines::LINE_COST
     }

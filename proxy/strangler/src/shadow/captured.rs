@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Method;
-use strangler_core::compare::{End, FieldLines, Reply};
+use strangler_core::compare::{End, Reply};
 use strangler_core::routing::shadow::{Copying, Course};
 use strangler_core::words::Phase;
 
 use super::budget::Reserved;
 use super::finished::Original;
+use super::held::Held;
 use super::message::Body;
 use crate::live::Running;
 
@@ -64,10 +65,7 @@ pub(super) struct Captured {
     /// The phase in which the request was decided.
     pub(super) phase: Phase,
     pub(super) method: Method,
-    /// Path and query as sent.
-    pub(super) target: Box<str>,
-    /// As every upstream would be sent them, before its slice's own operations.
-    pub(super) lines: FieldLines,
+    pub(super) held: Held,
     pub(super) body: Body,
     pub(super) reply: PrimaryReply,
     /// When the request's head had been read.
@@ -91,16 +89,16 @@ impl Captured {
             id: self.id,
             at: self.at(),
             method: self.method.as_str(),
-            target: &self.target,
-            lines: &self.lines,
+            target: &self.held.target,
+            lines: &self.held.lines,
             body,
         }
     }
 
     /// What the client was answered. Its body is not held any longer.
     pub(super) fn take_reply(&mut self) -> Reply {
-        let PrimaryReply { end, status, lines, body, .. } = &mut self.reply;
-        let headers = std::mem::take(lines);
+        let PrimaryReply { end, status, body, .. } = &mut self.reply;
+        let headers = std::mem::take(&mut self.held.reply);
         Reply { end: *end, status: *status, headers, body: std::mem::take(body).into_bytes() }
     }
 }
@@ -111,7 +109,6 @@ pub(super) struct PrimaryReply {
     pub(super) end: End,
     /// 0 where there is no head.
     pub(super) status: u16,
-    pub(super) lines: FieldLines,
     pub(super) body: Body,
     /// From the whole request to the end of the answer.
     pub(super) took: Duration,
@@ -120,12 +117,6 @@ pub(super) struct PrimaryReply {
 impl Default for PrimaryReply {
     /// Nothing yet.
     fn default() -> PrimaryReply {
-        PrimaryReply {
-            end: End::Complete,
-            status: 0,
-            lines: FieldLines::default(),
-            body: Body::default(),
-            took: Duration::ZERO,
-        }
+        PrimaryReply { end: End::Complete, status: 0, body: Body::default(), took: Duration::ZERO }
     }
 }

@@ -24,8 +24,7 @@ use super::worker::{Pending, Worker};
 /// A captured exchange while it is worked on.
 pub(super) struct Exchange<'w> {
     pub(super) worker: &'w Worker,
-    /// Boxed, so that what waits for a reply does not carry it about.
-    pub(super) captured: Box<Captured>,
+    pub(super) captured: Captured,
     /// The request's body, in one piece.
     body: Bytes,
     place: Place,
@@ -50,16 +49,16 @@ struct Found {
 }
 
 impl<'w> Exchange<'w> {
-    pub(super) fn new(worker: &'w Worker, mut captured: Box<Captured>, place: Place) -> Exchange<'w> {
+    pub(super) fn new(worker: &'w Worker, mut captured: Captured, place: Place) -> Exchange<'w> {
         let body = std::mem::take(&mut captured.body).into_bytes();
         Exchange { worker, captured, body, place }
     }
 
     /// Sends what is to be sent, compares, ends the exchange in its account, and hands on what was found.
     pub(super) async fn run(mut self, pending: Pending) {
-        let found = self.find().await;
+        let outcome = self.find().await;
         let nothing;
-        let (compared, found) = match &found {
+        let (compared, found) = match &outcome {
             Ok(found) => (&found.compared, Some(found)),
             Err(reason) => {
                 nothing = Compared::NotCompared(*reason);
@@ -87,6 +86,15 @@ impl<'w> Exchange<'w> {
         };
         let bytes = finished.replies.map_or(0, |both| both.legacy.body.len() + both.extracted.body.len());
         self.worker.sender.toil.on(bytes, || self.worker.hand_on(&finished));
+        let Exchange { worker, mut captured, .. } = self;
+        if let Ok(Found { legacy, extracted, .. }) = outcome {
+            // The memory of the client's answer's head was a data thread's.
+            captured.held.reply = match captured.copying.direction.primary() {
+                Owner::Legacy => legacy.reply.headers,
+                Owner::Extracted => extracted.reply.headers,
+            };
+        }
+        worker.give_back(captured);
     }
 
     /// Bytes of the request's body.
@@ -194,7 +202,7 @@ impl<'w> Exchange<'w> {
         // Only references are compared without them, and most replies have none.
         let refers = |reply: &Reply| reply.headers.iter().any(|(name, _)| is_reference(name));
         let wanted = refers(legacy) && refers(extracted);
-        let public = if wanted { public_origins(snapshot, &self.captured.lines) } else { Vec::new() };
+        let public = if wanted { public_origins(snapshot, &self.captured.held.lines) } else { Vec::new() };
         let rewrite = copying.policy(snapshot).rewrite.as_ref();
         let origins = |side| {
             if !wanted {
@@ -211,7 +219,7 @@ impl<'w> Exchange<'w> {
             rules: &copying.policy(snapshot).compare,
             route: &snapshot.route(copying.route).id,
             method: self.captured.method.as_str(),
-            target: &self.captured.target,
+            target: &self.captured.held.target,
             today: jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date(),
             legacy: Side { origins: &of_legacy },
             extracted: Side { origins: &of_extracted },
@@ -238,10 +246,17 @@ impl<'w> Exchange<'w> {
         let state = captured.running.upstream(upstream_id);
         let digits = captured.id.digits();
         let id = std::str::from_utf8(&digits).unwrap_or_default();
-        let lines = captured.lines.iter();
-        let head =
-            CopyHead::new(snapshot, &captured.copying, side, captured.course, id, &captured.target, lines);
-        let has = |name| captured.lines.first(name).is_some();
+        let lines = captured.held.lines.iter();
+        let head = CopyHead::new(
+            snapshot,
+            &captured.copying,
+            side,
+            captured.course,
+            id,
+            &captured.held.target,
+            lines,
+        );
+        let has = |name| captured.held.lines.first(name).is_some();
         let framing = match (has("transfer-encoding"), has("content-length")) {
             (true, _) => Framing::Chunked,
             (false, true) => Framing::Length,

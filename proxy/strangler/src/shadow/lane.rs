@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use http::Method;
-use strangler_core::compare::{Account, End, FieldLines, NotCompared, Transport};
+use strangler_core::compare::{Account, End, NotCompared, Transport};
 use strangler_core::routing::Decision;
 use strangler_core::routing::shadow::{self, Copying, Course, Direction, Draws, Obstacle};
 use strangler_core::words::Owner;
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::budget::Reserved;
 use super::captured::{Captured, Errand, PrimaryReply, ShadowId};
+use super::held::Spares;
 use super::message::{Body, Full, Keepable};
 use super::tally::Tally;
 use super::{QUEUE, Shared};
@@ -51,6 +52,7 @@ struct Inner {
     shared: Arc<Shared>,
     recorder: Rc<Recorder>,
     tally: Arc<Tally>,
+    spares: Spares,
 }
 
 /// How the answer that the client gets ended, as its upstream sent it.
@@ -76,7 +78,7 @@ impl Lane {
 
     pub(super) fn new(shared: Arc<Shared>, recorder: Rc<Recorder>) -> Lane {
         let tally = shared.tally();
-        Lane(Some(Rc::new(Inner { shared, recorder, tally })))
+        Lane(Some(Rc::new(Inner { shared, recorder, tally, spares: Spares::default() })))
     }
 
     /// A ticket for a request that is copied and compared, or that somebody records.
@@ -88,8 +90,7 @@ impl Lane {
         let inner = self.0.as_ref()?;
         let most = copying.shadow(&running.snapshot)?.body_max;
         let now = Instant::now();
-        // One piece of memory, here and on the shadow thread.
-        let captured = Box::new(Captured {
+        let captured = Captured {
             id: ShadowId::new(),
             running: Arc::clone(running),
             errand,
@@ -97,13 +98,12 @@ impl Lane {
             course: Course::AsSent,
             phase: decision.phase,
             method: Method::default(),
-            target: Box::default(),
-            lines: FieldLines::default(),
+            held: inner.spares.take(&inner.shared.between),
             body: Body::default(),
             reply: PrimaryReply::default(),
             began: now,
             reserved: Reserved::none(&inner.shared.budget),
-        });
+        };
         let open = Open { inner: Rc::clone(inner), captured, most, sent: now, stage: Stage::Begun };
         let mut ticket = Ticket { open: Some(open) };
         // What is recorded only never takes the last places from what is compared.
@@ -141,7 +141,7 @@ pub struct Ticket {
 #[derive(Debug)]
 struct Open {
     inner: Rc<Inner>,
-    captured: Box<Captured>,
+    captured: Captured,
     /// The longest body that is compared, in bytes.
     most: u64,
     /// When the request was whole.
@@ -178,9 +178,9 @@ impl Ticket {
         if !captured.reserved.grow(method.as_str().len() + target.len() + fields.held_bytes()) {
             return self.give_up(NotCompared::Shed);
         }
-        captured.lines = fields.to_lines();
+        fields.keep_in(&mut captured.held.lines);
         captured.course =
-            captured.copying.course(Obstacle::among(captured.lines.iter().map(|(name, _)| name)));
+            captured.copying.course(Obstacle::among(captured.held.lines.iter().map(|(name, _)| name)));
         if let Course::NotCompared(obstacle) = captured.course {
             return self.give_up(match obstacle {
                 Obstacle::Upgrade => NotCompared::Upgrade,
@@ -190,7 +190,7 @@ impl Ticket {
         }
         let Ok(target) = std::str::from_utf8(target) else { return self.give_up(NotCompared::NotSent) };
         captured.method = method.clone();
-        captured.target = target.into();
+        captured.held.target.push_str(target);
         open.stage = Stage::Asked;
     }
 
@@ -200,7 +200,7 @@ impl Ticket {
         if open.stage < Stage::Asked {
             return;
         }
-        let captured = &mut *open.captured;
+        let captured = &mut open.captured;
         if let Err(full) = captured.body.add(piece, open.most, &mut captured.reserved) {
             self.give_up(reason(full));
         }
@@ -217,7 +217,7 @@ impl Ticket {
     /// The final answer's head, as it came from the upstream.
     pub fn reply_head(&mut self, status: u16, fields: &impl Keepable) {
         let Some(open) = &mut self.open else { return };
-        let captured = &mut *open.captured;
+        let captured = &mut open.captured;
         if captured.course != Course::AsSent {
             return;
         }
@@ -225,13 +225,13 @@ impl Ticket {
             return self.give_up(NotCompared::Shed);
         }
         captured.reply.status = status;
-        captured.reply.lines = fields.to_lines();
+        fields.keep_in(&mut captured.held.reply);
     }
 
     /// A piece of the answer's body.
     pub fn reply_piece(&mut self, piece: &[u8]) {
         let Some(open) = &mut self.open else { return };
-        let captured = &mut *open.captured;
+        let captured = &mut open.captured;
         if captured.reply.status == 0 {
             return;
         }
@@ -244,7 +244,7 @@ impl Ticket {
     pub fn finish(mut self, end: PrimaryEnd) {
         let Some(mut open) = self.open.take() else { return };
         match open.end(end) {
-            Err(reason) => open.account(reason),
+            Err(reason) => open.give_up(reason),
             Ok(end) => {
                 open.captured.reply.end = end;
                 open.captured.reply.took = open.sent.elapsed();
@@ -256,7 +256,7 @@ impl Ticket {
     /// There will be no copy.
     fn give_up(&mut self, reason: NotCompared) {
         if let Some(open) = self.open.take() {
-            open.account(reason);
+            open.give_up(reason);
         }
     }
 }
@@ -275,9 +275,8 @@ const fn reason(full: Full) -> NotCompared {
 }
 
 impl Open {
-    fn account(&self, reason: NotCompared) {
-        let Captured { running, errand, copying, .. } = &*self.captured;
-        self.inner.account(running, *errand, copying, reason);
+    fn give_up(self, reason: NotCompared) {
+        self.inner.give_up(self.captured, reason);
     }
 
     /// How the answer ended, where there can be a copy.
@@ -300,14 +299,20 @@ impl Open {
 }
 
 impl Inner {
-    fn offer(&self, captured: Box<Captured>) {
+    fn offer(&self, captured: Captured) {
         let refused = match self.shared.queue.try_send(captured) {
             Ok(()) => return,
             Err(mpsc::error::TrySendError::Full(captured) | mpsc::error::TrySendError::Closed(captured)) => {
                 captured
             }
         };
-        self.account(&refused.running, refused.errand, &refused.copying, self.shared.no_room());
+        self.give_up(refused, self.shared.no_room());
+    }
+
+    /// Nothing becomes of it.
+    fn give_up(&self, captured: Captured, reason: NotCompared) {
+        self.account(&captured.running, captured.errand, &captured.copying, reason);
+        self.spares.give(&self.shared.between, captured.held);
     }
 
     fn account(&self, running: &Running, errand: Errand, copying: &Copying, reason: NotCompared) {

@@ -23,8 +23,8 @@ pub trait Keepable {
     /// Bytes that they take when they are kept.
     fn held_bytes(&self) -> usize;
 
-    /// The same lines in memory of their own.
-    fn to_lines(&self) -> FieldLines;
+    /// Makes `held` the same lines.
+    fn keep_in(&self, held: &mut FieldLines);
 }
 
 impl Keepable for FieldLines {
@@ -32,8 +32,8 @@ impl Keepable for FieldLines {
         self.bytes()
     }
 
-    fn to_lines(&self) -> FieldLines {
-        self.clone()
+    fn keep_in(&self, held: &mut FieldLines) {
+        held.clone_from(self);
     }
 }
 
@@ -42,8 +42,8 @@ impl Keepable for Fields {
         Fields::held_bytes(self)
     }
 
-    fn to_lines(&self) -> FieldLines {
-        Fields::to_lines(self)
+    fn keep_in(&self, held: &mut FieldLines) {
+        Fields::keep_in(self, held);
     }
 }
 

@@ -206,7 +206,8 @@ impl Sender {
         if !reserved.grow(head.fields.held_bytes()) {
             return Err(NotCompared::Shed);
         }
-        let headers = head.fields.to_lines();
+        let mut headers = FieldLines::default();
+        head.fields.keep_in(&mut headers);
         if matches!(framing, http1::Framing::Length(length) if length > bounds.body) {
             // It says so itself: reading what is not compared would only cost.
             let reply = Reply { end: End::TooLarge, status: head.status, headers, body: Bytes::new() };

@@ -22,6 +22,7 @@ use super::captured::{Captured, Errand};
 use super::dry_run::DryRuns;
 use super::exchange::Exchange;
 use super::finished::{Finished, Passed, Sink};
+use super::held::Spares;
 use super::runners::Runners;
 use super::sender::{Received, Sender};
 use super::slices::{Place, Slices};
@@ -41,7 +42,7 @@ const CROWD: usize = 16;
 /// What the thread starts with.
 pub(super) struct Setup {
     pub(super) shared: Arc<Shared>,
-    pub(super) queue: mpsc::Receiver<Box<Captured>>,
+    pub(super) queue: mpsc::Receiver<Captured>,
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) live: Arc<Live>,
     pub(super) telemetry: Arc<Telemetry>,
@@ -59,11 +60,12 @@ pub(super) struct Worker {
     pub(super) slices: Slices,
     pub(super) dry_runs: DryRuns,
     runners: Rc<Runners<Job>>,
+    spares: Spares,
 }
 
 /// An exchange that has a place.
 struct Job {
-    captured: Box<Captured>,
+    captured: Captured,
     place: Place,
     pending: Pending,
 }
@@ -82,6 +84,7 @@ pub(super) async fn run(setup: Setup) {
         slices: Slices::default(),
         dry_runs: DryRuns::default(),
         runners: Rc::default(),
+        spares: Spares::default(),
     });
     let mut tasks = JoinSet::new();
     let mut tick = tokio::time::interval(TICK);
@@ -116,7 +119,7 @@ pub(super) async fn run(setup: Setup) {
     while let Ok(captured) = queue.try_recv() {
         match captured.errand {
             Errand::Compare => Pending::new(&worker, &captured).end(NotCompared::Drain),
-            Errand::Record => worker.pass(*captured),
+            Errand::Record => worker.pass(captured),
         }
     }
     tokio::select! {
@@ -142,13 +145,16 @@ fn reap(tasks: &mut JoinSet<()>) {
 
 impl Worker {
     /// Starts work on an exchange, or says at once that there is none.
-    fn begin(self: &Rc<Worker>, captured: Box<Captured>, tasks: &mut JoinSet<()>) {
+    fn begin(self: &Rc<Worker>, captured: Captured, tasks: &mut JoinSet<()>) {
         if captured.errand == Errand::Record {
-            return self.pass(*captured);
+            return self.pass(captured);
         }
         let pending = Pending::new(self, &captured);
         match self.admit(&captured) {
-            Err(reason) => pending.end(reason),
+            Err(reason) => {
+                pending.end(reason);
+                self.give_back(captured);
+            }
             Ok(place) => {
                 let worker = Rc::clone(self);
                 self.runners.begin(Job { captured, place, pending }, tasks, move |job| {
@@ -168,6 +174,11 @@ impl Worker {
         let reply = captured.take_reply();
         let (original, took) = (captured.original(&body), captured.reply.took);
         self.sink.borrow_mut().passed(&Passed { original, reply: &reply, took });
+    }
+
+    /// The memory of what is done with goes to the next one.
+    pub(super) fn give_back(&self, captured: Captured) {
+        self.spares.give(&self.shared.between, captured.held);
     }
 
     fn admit(&self, captured: &Captured) -> Result<Place, NotCompared> {
@@ -235,10 +246,11 @@ impl Worker {
         }
         let snapshot = &running.snapshot;
         let route = snapshot.route(copying.route);
-        let path = captured.target.split('?').next().unwrap_or_default();
+        let path = captured.held.target.split('?').next().unwrap_or_default();
         let now = jiff::Timestamp::now();
         let began = now.checked_sub(received.took).unwrap_or(now);
-        let request_id = captured.lines.first("x-request-id").and_then(|id| std::str::from_utf8(id).ok());
+        let request_id =
+            captured.held.lines.first("x-request-id").and_then(|id| std::str::from_utf8(id).ok());
         let effect = if copying.purpose == Purpose::Read { Effect::Read } else { Effect::Write };
         self.recorder.log(&AccessRecord {
             time: began,
