@@ -103,7 +103,7 @@ pub(crate) async fn run(
 
 fn section(case: &Case, runners: &[Runner], seen: Accounts, sent: u64) -> String {
     let mut text = format!(
-        "### {}\n\n{}, 8,000 requests a second. CPU time per request, quartiles of round-by-round ratios. Of {sent} requests {} were to be copied,\n\
+        "### {}\n\n{}, 8,000 requests a second. CPU time per request: the lowest round against the other's lowest, and quartiles of round-by-round ratios. Of {sent} requests {} were to be copied,\n\
          and {} of these ({:.1} %) were compared.\n\n\
          | proxy | ÷ strangler without copies | ÷ nginx without | ÷ nginx, each mirrored | failed |\n|---|---|---|---|---|\n",
         case.name,
@@ -121,7 +121,9 @@ fn section(case: &Case, runners: &[Runner], seen: Accounts, sent: u64) -> String
             let quantile = |quarter| {
                 ratios.get(ratios.len().saturating_sub(1) * quarter / 4).copied().unwrap_or(f64::NAN)
             };
-            format!("{:.2} · {:.2} · {:.2}", quantile(1), quantile(2), quantile(3))
+            let lowest = |runner: &Runner| runner.cpu_ns.iter().copied().fold(f64::INFINITY, f64::min);
+            let ratio = lowest(runner) / lowest(base);
+            format!("{ratio:.2} ({:.2} · {:.2} · {:.2})", quantile(1), quantile(2), quantile(3))
         };
         let (ours, plain, mirrored) = (against(0), against(2), against(3));
         // Writing to a text does not fail.
