@@ -67,14 +67,13 @@ fn reply(bytes: &[u8]) -> Reply {
     let mut lines = head.split(|b| *b == b'\n');
     let status =
         lines.next().and_then(|line| std::str::from_utf8(line).ok()).and_then(|line| line.parse().ok());
-    let header = |line: &[u8]| {
-        let (name, value) = split(line, b":")?;
-        Some((name, value.trim_ascii()))
-    };
     Reply {
         end: End::Complete,
         status: status.unwrap_or(200),
-        headers: lines.take(100).filter_map(header).collect(),
+        headers: lines
+            .take(100)
+            .filter_map(|line| split(line, b":").map(|(name, value)| (name, value.trim_ascii())))
+            .collect(),
         body: Bytes::copy_from_slice(body),
     }
 }
