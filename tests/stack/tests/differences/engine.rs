@@ -46,7 +46,7 @@ pub(crate) const PROBLEMS: [Problem; 26] = [
 ];
 
 fn reply(raw: &Raw) -> Reply {
-    let headers = raw.headers.iter().map(|(name, value)| (name.as_str().into(), value.as_bytes().into()));
+    let headers = raw.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     Reply {
         end: End::Complete,
         status: raw.status,
