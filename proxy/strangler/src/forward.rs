@@ -322,7 +322,7 @@ fn decision(
         owner: Owner::Legacy,
         upstream: pin.snapshot.legacy,
     };
-    record.tap.decided(&client.local.lane, pin, &decision);
+    record.tap.decided(&client.local.lane, pin, &decision, record.started());
     record.decided(decision);
     match verdict {
         Verdict::Forward { owner, upstream } => Ok(outbound::Decided { owner, upstream, ..decided }),

@@ -2,6 +2,8 @@
 //!
 //! Invariant: costs one comparison per call where the request is not copied, and can neither wait nor fail.
 
+use std::time::Instant;
+
 use strangler_core::compare::Transport;
 use strangler_core::routing::Decision;
 
@@ -21,8 +23,8 @@ pub(crate) struct Tap {
 
 impl Tap {
     /// The request was decided.
-    pub(crate) fn decided(&mut self, lane: &Lane, pin: &Pin, decision: &Decision) {
-        self.ticket = lane.ticket(pin, decision);
+    pub(crate) fn decided(&mut self, lane: &Lane, pin: &Pin, decision: &Decision, began: Instant) {
+        self.ticket = lane.ticket(pin, decision, began);
     }
 
     /// The head as every upstream would be sent it, before its slice's own operations.
@@ -30,7 +32,7 @@ impl Tap {
         let Some(ticket) = &mut self.ticket else { return };
         ticket.request_head(&head.method, &head.target, &head.fields);
         if body == HasBody::No {
-            ticket.request_end();
+            ticket.request_is_head();
         }
     }
 

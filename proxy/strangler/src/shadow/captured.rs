@@ -81,13 +81,13 @@ impl Captured {
         now.checked_sub(self.began.elapsed()).unwrap_or(now)
     }
 
-    /// What the client asked; `body` is the request's.
-    pub(super) fn original<'a>(&'a self, body: &'a Bytes) -> Original<'a> {
+    /// What the client asked, and when; `body` is the request's.
+    pub(super) fn original<'a>(&'a self, body: &'a Bytes, at: jiff::Timestamp) -> Original<'a> {
         Original {
             running: &self.running,
             copying: &self.copying,
             id: self.id,
-            at: self.at(),
+            at,
             method: self.method.as_str(),
             target: &self.held.target,
             lines: &self.held.lines,

@@ -27,6 +27,8 @@ pub(super) struct Exchange<'w> {
     pub(super) captured: Captured,
     /// The request's body, in one piece.
     body: Bytes,
+    /// When the request's head had been read.
+    at: jiff::Timestamp,
     place: Place,
 }
 
@@ -51,7 +53,8 @@ struct Found {
 impl<'w> Exchange<'w> {
     pub(super) fn new(worker: &'w Worker, mut captured: Captured, place: Place) -> Exchange<'w> {
         let body = std::mem::take(&mut captured.body).into_bytes();
-        Exchange { worker, captured, body, place }
+        let at = captured.at();
+        Exchange { worker, captured, body, at, place }
     }
 
     /// Sends what is to be sent, compares, ends the exchange in its account, and hands on what was found.
@@ -72,7 +75,7 @@ impl<'w> Exchange<'w> {
             std::str::from_utf8(found.extracted.reply.headers.first(name.as_str())?).ok()
         });
         let finished = Finished {
-            original: captured.original(&self.body),
+            original: captured.original(&self.body, self.at),
             replies: found.map(|found| Replies {
                 legacy: &found.legacy.reply,
                 extracted: &found.extracted.reply,
@@ -220,7 +223,7 @@ impl<'w> Exchange<'w> {
             route: &snapshot.route(copying.route).id,
             method: self.captured.method.as_str(),
             target: &self.captured.held.target,
-            today: jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date(),
+            today: jiff::tz::Offset::UTC.to_datetime(self.at).date(),
             legacy: Side { origins: &of_legacy },
             extracted: Side { origins: &of_extracted },
         };

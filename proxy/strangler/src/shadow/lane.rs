@@ -29,14 +29,15 @@ use crate::telemetry::Recorder;
 /// How one request goes through it:
 ///
 /// ```text
-/// decide ──▶ lane.ticket(&running, &decision)        None for most requests: one comparison, no allocation
+/// decide ──▶ lane.ticket(&running, &decision, began) None for most requests: one comparison, no allocation
 ///              │ Some(ticket); ticket.id() goes into the access log as `shadow_id`
 /// head made ─▶ ticket.request_head(method, target, fields)
 ///              │   the head as every upstream would be sent it: public Host, X-Forwarded-*, Via, request id
 ///              │   and trace in, hop-by-hop headers out (`Upgrade` in where the client asks for one), and
 ///              │   *before* the slice's rewrite and header operations, which the copy gets by its own side
 /// body ──────▶ ticket.request_piece(&bytes)…         as received from the client, once, whatever is retried
-///              ticket.request_end()                  when it is whole; at once where there is none
+///              ticket.request_end()                  when it is whole, or
+///              ticket.request_is_head()              where there is none
 /// answer ────▶ ticket.reply_head(status, fields)     the final one as it came from the upstream: before Location
 ///              │                                     is mapped and before response header operations
 ///              ticket.reply_piece(&[u8])…
@@ -81,15 +82,14 @@ impl Lane {
         Lane(Some(Rc::new(Inner { shared, recorder, tally, spares: Spares::default() })))
     }
 
-    /// A ticket for a request that is copied and compared, or that somebody records.
-    pub fn ticket(&self, running: &Arc<Running>, decision: &Decision) -> Option<Ticket> {
+    /// A ticket for a request that is copied and compared, or that somebody records. Its head had been read at `began`.
+    pub fn ticket(&self, running: &Arc<Running>, decision: &Decision, began: Instant) -> Option<Ticket> {
         let (copying, errand) = match shadow::copying(&running.snapshot, decision, draws) {
             Some(copying) => (copying, Errand::Compare),
             None => (self.recorded(running, decision)?, Errand::Record),
         };
         let inner = self.0.as_ref()?;
         let most = copying.shadow(&running.snapshot)?.body_max;
-        let now = Instant::now();
         let captured = Captured {
             id: ShadowId::new(),
             running: Arc::clone(running),
@@ -101,10 +101,10 @@ impl Lane {
             held: inner.spares.take(&inner.shared.between),
             body: Body::default(),
             reply: PrimaryReply::default(),
-            began: now,
+            began,
             reserved: Reserved::none(&inner.shared.budget),
         };
-        let open = Open { inner: Rc::clone(inner), captured, most, sent: now, stage: Stage::Begun };
+        let open = Open { inner: Rc::clone(inner), captured, most, sent: began, stage: Stage::Begun };
         let mut ticket = Ticket { open: Some(open) };
         // What is recorded only never takes the last places from what is compared.
         let kept_free = if errand == Errand::Record { QUEUE / 2 } else { 0 };
@@ -192,6 +192,13 @@ impl Ticket {
         captured.method = method.clone();
         captured.held.target.push_str(target);
         open.stage = Stage::Asked;
+    }
+
+    /// The request has no body: it was whole when its head was read.
+    pub fn request_is_head(&mut self) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.stage == Stage::Asked) {
+            open.stage = Stage::Sent;
+        }
     }
 
     /// A piece of the request's body.

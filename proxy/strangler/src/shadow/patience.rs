@@ -38,6 +38,8 @@ impl Toil {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience<'t> {
     toil: &'t Toil,
+    /// When it began.
+    began: Instant,
     /// If this thread does nothing but wait.
     deadline: Instant,
     /// What `toil` was when the waiting began.
@@ -47,7 +49,13 @@ pub(super) struct Patience<'t> {
 impl<'t> Patience<'t> {
     /// From now on.
     pub(super) fn new(toil: &'t Toil, timeout: Duration) -> Patience<'t> {
-        Patience { toil, deadline: Instant::now() + timeout, before: toil.spent.get() }
+        let began = Instant::now();
+        Patience { toil, began, deadline: began + timeout, before: toil.spent.get() }
+    }
+
+    /// When it began.
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     /// When it ends, as far as is known now.

@@ -181,19 +181,19 @@ impl Sender {
         if !reserved.grow(outgoing.body.len()) {
             return Err(NotCompared::Shed);
         }
-        let began = Instant::now();
-        let received = |reply, responded, reserved| Received {
+        let began = bounds.patience.began();
+        let received = |reply, responded, took, reserved| Received {
             reply,
             endpoint: Arc::clone(endpoint),
             responded,
-            took: began.elapsed(),
+            took,
             reserved,
         };
         // One timer for all of it: setting one costs more than what it guards.
         let timer = pin!(sleep_until(bounds.patience.deadline()));
         let mut waiting = bounds.patience.by(timer);
         let answered = self.head(upstream, endpoint, outgoing, &mut waiting).await;
-        let responded = Some(began.elapsed());
+        let responded = began.elapsed();
         let framed = answered.and_then(|(connection, mut head)| match head.framing(outgoing.method) {
             Ok(framing) if head.status != 101 => Ok((connection, head, framing)),
             _ => Err(Failure::Reply(Transport::Malformed)),
@@ -201,7 +201,9 @@ impl Sender {
         let (mut connection, head, framing) = match framed {
             Ok(framed) => framed,
             Err(Failure::NotCompared(reason)) => return Err(reason),
-            Err(Failure::Reply(transport)) => return Ok(received(failed(transport), None, reserved)),
+            Err(Failure::Reply(transport)) => {
+                return Ok(received(failed(transport), None, responded, reserved));
+            }
         };
         if !reserved.grow(head.fields.held_bytes()) {
             return Err(NotCompared::Shed);
@@ -211,14 +213,18 @@ impl Sender {
         if matches!(framing, http1::Framing::Length(length) if length > bounds.body) {
             // It says so itself: reading what is not compared would only cost.
             let reply = Reply { end: End::TooLarge, status: head.status, headers, body: Bytes::new() };
-            return Ok(received(reply, responded, reserved));
+            return Ok(received(reply, Some(responded), responded, reserved));
         }
         let mut incoming = Incoming::new(framing, TRAILERS);
         let mut body = Body::default();
+        // Nearly always the body has come with the head.
+        let mut came_later = false;
         let reading = waiting.until(|cx| {
             let mut scratch = self.scratch.borrow_mut();
             let held = (&mut body, bounds.body, &mut reserved);
-            poll_body(cx, &mut connection.wire, &mut incoming, &mut scratch, held)
+            let read = poll_body(cx, &mut connection.wire, &mut incoming, &mut scratch, held);
+            came_later |= read.is_pending();
+            read
         });
         let end = match reading.await {
             Ok(Ok(end)) => end,
@@ -226,12 +232,13 @@ impl Sender {
             Ok(Err(NoRoom::Budget)) => return Err(NotCompared::Shed),
             Err(TooLate) => End::Truncated,
         };
+        let took = if came_later { began.elapsed() } else { responded };
         if end == End::Complete && framing != http1::Framing::UntilClose {
-            self.keep(upstream, endpoint, connection, &head);
+            self.keep(upstream, endpoint, (connection, began + took), &head);
         }
         let reply = Reply { end, status: head.status, headers, body: body.into_bytes() };
         self.recycle(head);
-        Ok(received(reply, responded, reserved))
+        Ok(received(reply, Some(responded), took, reserved))
     }
 
     async fn head(
@@ -242,7 +249,9 @@ impl Sender {
         waiting: &mut Waiting<'_>,
     ) -> Result<(Box<Connection>, ResponseHead), Failure> {
         if outgoing.repeatable == Repeatable::Yes
-            && let Some(mut connection) = poll_fn(|cx| Poll::Ready(self.idle_connection(endpoint, cx))).await
+            && let Some(mut connection) =
+                poll_fn(|cx| Poll::Ready(self.idle_connection(endpoint, waiting.patience().began(), cx)))
+                    .await
         {
             match self.exchange(&mut connection, endpoint, outgoing, waiting).await {
                 // It was closed while it was idle: that says nothing about the service.
@@ -315,10 +324,14 @@ impl Sender {
         }
     }
 
-    fn idle_connection(&self, endpoint: &EndpointState, cx: &mut Context<'_>) -> Option<Box<Connection>> {
+    fn idle_connection(
+        &self,
+        endpoint: &EndpointState,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Option<Box<Connection>> {
         let mut all = self.idle.borrow_mut();
         let idle = all.get_mut(&endpoint.id)?;
-        let now = Instant::now();
         while let Some(Idle { connection, until }) = idle.pop() {
             if until > now && connection.is_idle(cx) {
                 return Some(connection);
@@ -331,7 +344,7 @@ impl Sender {
         &self,
         upstream: &Upstream,
         endpoint: &EndpointState,
-        connection: Box<Connection>,
+        (connection, now): (Box<Connection>, Instant),
         head: &ResponseHead,
     ) {
         let closes = head.fields.list(Known::Connection).any(|option| option.eq_ignore_ascii_case(b"close"));
@@ -344,7 +357,7 @@ impl Sender {
         let mut all = self.idle.borrow_mut();
         let idle = all.entry(endpoint.id).or_default();
         if idle.len() < IDLE_MAX {
-            idle.push(Idle { connection, until: Instant::now() + upstream.pool_idle });
+            idle.push(Idle { connection, until: now + upstream.pool_idle });
         }
     }
 }

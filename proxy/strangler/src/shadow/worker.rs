@@ -172,7 +172,7 @@ impl Worker {
     fn pass(&self, mut captured: Captured) {
         let body = std::mem::take(&mut captured.body).into_bytes();
         let reply = captured.take_reply();
-        let (original, took) = (captured.original(&body), captured.reply.took);
+        let (original, took) = (captured.original(&body, captured.at()), captured.reply.took);
         self.sink.borrow_mut().passed(&Passed { original, reply: &reply, took });
     }
 

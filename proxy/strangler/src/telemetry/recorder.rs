@@ -1,6 +1,6 @@
 //! What one data thread counts and logs with.
 //!
-//! A lock is taken only when a series is met for the first time; the counters are [`super::shard`]'s.
+//! A lock is taken only when a series is met for the first time; the counters are `shard`'s.
 
 use std::cell::RefCell;
 use std::collections::btree_map::Entry;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use strangler::live::{Live, Running};
@@ -270,7 +270,7 @@ impl Kit {
             .chain(headers.iter().map(|line| line.split_once(": ").unwrap()))
             .collect();
         let decision = decision(&running.snapshot, method, target, &lines);
-        let mut ticket = self.lane.ticket(&running, &decision)?;
+        let mut ticket = self.lane.ticket(&running, &decision, Instant::now())?;
         let lines: FieldLines = lines.into_iter().collect();
         ticket.request_head(&method.parse().unwrap(), target.as_bytes(), &lines);
         Some(ticket)
@@ -363,12 +363,12 @@ fn decision(snapshot: &Snapshot, method: &str, target: &str, lines: &[(&str, &st
 
 /// Calls `look` until it finds something or patience ends.
 pub fn poll<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let until = std::time::Instant::now() + PATIENCE;
+    let until = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(std::time::Instant::now() < until, "it did not happen");
+        assert!(Instant::now() < until, "it did not happen");
         std::thread::yield_now();
     }
 }

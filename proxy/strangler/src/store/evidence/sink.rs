@@ -67,8 +67,7 @@ impl Evidence {
 
 impl Sink for Redacting {
     fn finished(&mut self, finished: &Finished<'_>) {
-        let now = Instant::now();
-        let chosen = self.chosen(finished, now);
+        let chosen = self.chosen(finished);
         let is_learned_from = self.is_learned_from();
         let original = &finished.original;
         let route = original.running.snapshot.route(original.copying.route);
@@ -89,8 +88,9 @@ impl Sink for Redacting {
         if let Some(replies) = finished.replies.filter(|_| is_learned_from) {
             learn(&self.evidence, original, Some(replies.legacy), Some(replies.extracted), &redactor);
         }
-        for signature in &chosen {
-            self.wanted.made(original.slice(), *signature, now);
+        if !chosen.is_empty() {
+            let now = Instant::now();
+            chosen.iter().for_each(|signature| self.wanted.made(original.slice(), *signature, now));
         }
         let shape = shape(original, finished.replies, &mut self.structures);
         let observation = observation(finished, route, &redactor, &target, (&chosen, shape));
@@ -145,8 +145,12 @@ impl Redacting {
     }
 
     /// The signatures of which this exchange is to be an example.
-    fn chosen(&mut self, finished: &Finished<'_>, now: Instant) -> Vec<Signature> {
+    fn chosen(&mut self, finished: &Finished<'_>) -> Vec<Signature> {
         let Compared::Compared(found) = finished.compared else { return Vec::new() };
+        if found.differences.is_empty() && found.hidden.is_empty() {
+            return Vec::new();
+        }
+        let now = Instant::now();
         let findings = found.differences.iter().chain(&found.hidden);
         let mut chosen: Vec<Signature> = findings.map(|finding| finding.signature).collect();
         chosen.retain(|signature| self.wanted.wants(finished.original.slice(), *signature, now));
