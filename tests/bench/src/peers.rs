@@ -62,6 +62,9 @@ pub enum Copies {
     Off,
     /// Each: ours is compared too, nginx's `mirror` throws its answer away.
     All,
+    /// The same, but nginx opens a connection for each request and each copy: what it does unless it is told to keep
+    /// them.
+    AllFresh,
 }
 
 /// What every proxy of a row is set up with.
@@ -199,7 +202,7 @@ pub fn strangler(address: SocketAddr, origin: SocketAddr, routes: usize, server:
 /// Our configuration: one slice that legacy answers, shadowed or not.
 fn copying(setup: &Setup<'_>, address: SocketAddr, admin: SocketAddr) -> String {
     let origin = setup.origin;
-    let phase = if setup.copies == Copies::All { "shadow" } else { "legacy" };
+    let phase = if matches!(setup.copies, Copies::All | Copies::AllFresh) { "shadow" } else { "legacy" };
     format!(
         "version = 1\nlegacy = \"monolith\"\n[server]\nlisten = \"{address}\"\nadmin = \"{admin}\"\n\
          data_dir = \"memory\"\nworkers = 1\naccess_log = \"off\"\n\
@@ -213,13 +216,15 @@ fn copying(setup: &Setup<'_>, address: SocketAddr, admin: SocketAddr) -> String 
 fn nginx(setup: &Setup<'_>, address: SocketAddr) -> String {
     let origin = setup.origin;
     let (mirror, mirrored) = match setup.copies {
-        Copies::All => (
+        Copies::All | Copies::AllFresh => (
             "mirror /mirrored;",
             "location = /mirrored { internal; proxy_pass http://origin$request_uri; proxy_http_version 1.1;\n\
              proxy_set_header Connection \"\"; proxy_set_header Host $http_host; }",
         ),
         Copies::None | Copies::Off => ("", ""),
     };
+    let kept =
+        if setup.copies == Copies::AllFresh { "" } else { "keepalive 128; keepalive_requests 100000000;" };
     let (master, edit) = match setup.edits {
         Edits::None => ("master_process off;", String::new()),
         Edits::Number(number) => ("user root;", format!("add_header x-edit {number};")),
@@ -230,7 +235,7 @@ fn nginx(setup: &Setup<'_>, address: SocketAddr) -> String {
          http {{ access_log off; keepalive_requests 100000000; client_body_buffer_size 64k;\n\
          client_body_temp_path nginx-body; proxy_temp_path nginx-proxy;\n\
          fastcgi_temp_path nginx-f; uwsgi_temp_path nginx-u; scgi_temp_path nginx-s;\n\
-         upstream origin {{ server {origin}; keepalive 128; keepalive_requests 100000000; }}\n\
+         upstream origin {{ server {origin}; {kept} }}\n\
          server {{ listen {address} reuseport backlog=4096; {edit} {mirrored} location / {{ {mirror} proxy_pass http://origin; proxy_http_version 1.1;\n\
          proxy_set_header Connection \"\"; proxy_set_header Host $http_host; proxy_buffering off;\n\
          proxy_request_buffering off; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\

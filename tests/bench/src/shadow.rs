@@ -36,7 +36,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![Case { name: "shadow", ..Case::small() }, json]
 }
 
-/// One of the four.
+/// One of the five.
 struct Runner {
     name: &'static str,
     proxy: Proxy,
@@ -65,6 +65,7 @@ pub(crate) async fn run(
         (Kind::Strangler, Copies::All, "strangler, each copied and compared", "all"),
         (Kind::Nginx, Copies::Off, "nginx", "off"),
         (Kind::Nginx, Copies::All, "nginx, each mirrored", "all"),
+        (Kind::Nginx, Copies::AllFresh, "nginx, each mirrored, connections not kept", "fresh"),
     ] {
         let row = format!("{}-{row}", case.name);
         let setup = Setup { row: &row, copies, ..setup.clone() };
@@ -105,7 +106,7 @@ fn section(case: &Case, runners: &[Runner], seen: Accounts, sent: u64) -> String
     let mut text = format!(
         "### {}\n\n{}, 8,000 requests a second. CPU time per request: the lowest round against the other's lowest, and quartiles of round-by-round ratios. Of {sent} requests {} were to be copied,\n\
          and {} of these ({:.1} %) were compared.\n\n\
-         | proxy | ÷ strangler without copies | ÷ nginx without | ÷ nginx, each mirrored | failed |\n|---|---|---|---|---|\n",
+         | proxy | ÷ strangler without copies | ÷ nginx without | ÷ nginx, each mirrored | ÷ nginx, mirrored, not kept | failed |\n|---|---|---|---|---|---|\n",
         case.name,
         case.what,
         seen.all,
@@ -125,9 +126,10 @@ fn section(case: &Case, runners: &[Runner], seen: Accounts, sent: u64) -> String
             let ratio = lowest(runner) / lowest(base);
             format!("{ratio:.2} ({:.2} · {:.2} · {:.2})", quantile(1), quantile(2), quantile(3))
         };
-        let (ours, plain, mirrored) = (against(0), against(2), against(3));
+        let (ours, plain, mirrored, fresh) = (against(0), against(2), against(3), against(4));
         // Writing to a text does not fail.
-        writeln!(text, "| {} | {ours} | {plain} | {mirrored} | {} |", runner.name, runner.failed).ok();
+        writeln!(text, "| {} | {ours} | {plain} | {mirrored} | {fresh} | {} |", runner.name, runner.failed)
+            .ok();
     }
     text
 }

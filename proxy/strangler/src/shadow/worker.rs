@@ -34,10 +34,10 @@ use crate::telemetry::{AccessRecord, Recorder, RequestOutcome, Telemetry, loggab
 const TICK: Duration = Duration::from_millis(100);
 
 /// How long what was captured may lie: while this thread does not wait for it, handing it over wakes nobody.
-const BEAT: Duration = Duration::from_millis(1);
+const BEAT: Duration = Duration::from_millis(2);
 
 /// Where so many have come in one beat, the next ones do not lie.
-const CROWD: usize = 16;
+const CROWD: usize = 32;
 
 /// What the thread starts with.
 pub(super) struct Setup {

@@ -24,8 +24,8 @@ use crate::shadow::{Finished, Original, Passed, Replies, Sink};
 const ID_BYTES_MAX: usize = 128;
 
 /// So many requests are all learned from, and then one of so many: pages are looked through for links and forms.
-const LEARNED_WHOLLY: u64 = 10_000;
-const LEARNED_ONE_OF: u64 = 16;
+const LEARNED_WHOLLY: u64 = 2_000;
+const LEARNED_ONE_OF: u64 = 32;
 
 /// Observations that are handed over together, or fewer after a tenth of a second.
 const GATHERED_MAX: usize = 64;
