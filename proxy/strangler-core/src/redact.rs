@@ -14,11 +14,13 @@ mod detect;
 mod exchange;
 mod headers;
 mod json;
+mod letters;
 mod markup;
 mod multipart;
 mod names;
 mod pseudonym;
 mod rules;
+mod spelling;
 mod structure;
 mod target;
 mod text;
@@ -194,13 +196,20 @@ impl<'a> Redactor<'a> {
         *count = count.saturating_add(1);
         drop(findings);
         let looked_for = !matches!(class, Class::Header | Class::Opaque | Class::Email);
-        if looked_for && value.len() >= ECHO_BYTES_MIN {
-            let mut echoes = self.echoes.borrow_mut();
-            if echoes.len() < ECHOES_MAX && !echoes.iter().any(|(known, _)| known == value) {
-                echoes.push((value.to_owned(), class));
-                // Longer ones first: a secret that contains another is replaced whole.
-                echoes.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-            }
+        if looked_for {
+            self.look_for(value, class);
+            self.look_for(&spelling::said(value), class);
+        }
+    }
+
+    /// From now on this is replaced wherever it stands.
+    fn look_for(&self, value: &str, class: Class) {
+        let mut echoes = self.echoes.borrow_mut();
+        let is_new = value.len() >= ECHO_BYTES_MIN && !echoes.iter().any(|(known, _)| known == value);
+        if is_new && echoes.len() < ECHOES_MAX {
+            echoes.push((value.to_owned(), class));
+            // Longer ones first: a secret that contains another is replaced whole.
+            echoes.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Reads tags as they come and builds no tree: what is malformed is still read, and nothing of it is left out.
 
-use super::{Class, Redactor, names, text};
+use super::{Class, Redactor, names, spelling, text};
 
 /// Whether a text has a tag in it.
 pub(super) fn looks_like(text: &str) -> bool {
@@ -260,7 +260,7 @@ fn attributes(tag: &str, mut at: usize) -> Option<(Vec<Attribute<'_>>, usize)> {
 }
 
 /// A text with its character references resolved; `None` where it has none.
-fn unescaped(text: &str) -> Option<String> {
+pub(super) fn unescaped(text: &str) -> Option<String> {
     if !text.contains('&') {
         return None;
     }
@@ -269,17 +269,9 @@ fn unescaped(text: &str) -> Option<String> {
     while let Some(at) = rest.find('&') {
         let (before, reference) = rest.split_at(at);
         out.push_str(before);
-        let len = reference
-            .bytes()
-            .skip(1)
-            .take(10)
-            .position(|b| !b.is_ascii_alphanumeric() && b != b'#')
-            .map_or(reference.len().min(11), |len| len + 1);
-        let name = reference.get(1..len).unwrap_or_default();
-        let end = len + usize::from(reference.as_bytes().get(len) == Some(&b';'));
-        if let Some(c) = referenced(name) {
-            out.push(c);
-            rest = reference.get(end..).unwrap_or_default();
+        if let Some((said, len)) = spelling::reference(reference) {
+            out.push(said);
+            rest = reference.get(len..).unwrap_or_default();
         } else {
             out.push('&');
             rest = reference.get(1..).unwrap_or_default();
@@ -289,31 +281,7 @@ fn unescaped(text: &str) -> Option<String> {
     Some(out)
 }
 
-fn referenced(name: &str) -> Option<char> {
-    if let Some(number) = name.strip_prefix('#') {
-        let code = match number.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16),
-            None => number.parse(),
-        };
-        return char::from_u32(code.ok()?);
-    }
-    Some(match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => '\u{a0}',
-        "commat" => '@',
-        "period" => '.',
-        "hyphen" => '-',
-        "equals" => '=',
-        "colon" => ':',
-        _ => return None,
-    })
-}
-
-fn escape(out: &mut String, plain: &str) {
+pub(super) fn escape(out: &mut String, plain: &str) {
     for c in plain.chars() {
         match c {
             '&' => out.push_str("&amp;"),

@@ -1,6 +1,6 @@
 //! Targets of requests and URLs anywhere: paths, queries, and forms, which are written alike.
 
-use super::{Class, Redactor, names, text};
+use super::{Class, Redactor, names, spelling, text};
 use crate::matching::Pattern;
 use crate::matching::path::elements;
 
@@ -33,7 +33,15 @@ pub(super) fn url(r: &Redactor<'_>, url: &str, depth: u32) -> String {
         // OAuth's implicit answer puts parameters there (RFC 6749 section 4.2.2).
         out.push_str(&pairs(r, fragment, Pairs::Query, depth));
     }
-    out
+    foreign(r, out)
+}
+
+/// References of HTML and escapes of scripts have the marks that divide a URL or a form: looked at as a whole once more.
+fn foreign(r: &Redactor<'_>, url: String) -> String {
+    let is_foreign = url.match_indices(['&', '\\']).any(|(at, sign)| {
+        sign == "\\" || url.get(at..).is_some_and(|rest| spelling::reference(rest).is_some())
+    });
+    if is_foreign { text::plain(r, &url) } else { url }
 }
 
 /// Scheme and authority, without who asks.
@@ -59,7 +67,7 @@ pub(super) fn path(r: &Redactor<'_>, path: &str) -> String {
     let mut reach: u8 = 0;
     for piece in path.split_inclusive('/') {
         let (element, slash) = piece.strip_suffix('/').map_or((piece, ""), |element| (element, "/"));
-        let plain = text::decoded(element).unwrap_or_else(|| element.to_owned());
+        let plain = spelling::said(element);
         let is_named = named.iter().any(|(start, end)| *start < at + element.len() && at < *end);
         if element.is_empty() {
         } else if is_named {
@@ -67,7 +75,7 @@ pub(super) fn path(r: &Redactor<'_>, path: &str) -> String {
         } else if reach > 0 && !names::is_path_word(&plain) {
             out.push_str(&text::encoded(&r.replace(Class::Code, &plain)));
         } else {
-            out.push_str(&plain_element(r, element));
+            out.push_str(&plain_element(r, element, &plain));
         }
         if names::announces_code(&plain) {
             reach = CODE_REACH;
@@ -105,11 +113,17 @@ fn named_elements(r: &Redactor<'_>, path: &str) -> Vec<(usize, usize)> {
     secret.filter_map(|(_, sent)| place(sent)).collect()
 }
 
-/// An element with its `;` parameters, such as `cart;jsessionid=…`.
-fn plain_element(r: &Redactor<'_>, element: &str) -> String {
+/// An element with its `;` parameters, such as `cart;jsessionid=…`; `plain` is what it says.
+fn plain_element(r: &Redactor<'_>, element: &str, plain: &str) -> String {
+    if plain.contains('/') {
+        // `reset%2FCODE`: a path within an element.
+        let redacted = path(r, plain);
+        if redacted != plain {
+            return text::encoded(&redacted).replace('/', "%2F");
+        }
+    }
     let mut parts = element.split(';');
-    let first = parts.next().unwrap_or_default();
-    let mut out = if first.contains('/') { first.to_owned() } else { text::nested(r, first, 1).into_owned() };
+    let mut out = text::nested(r, parts.next().unwrap_or_default(), 1).into_owned();
     for part in parts {
         out.push(';');
         out.push_str(&pair(r, part, Pairs::Query, 1));
@@ -120,14 +134,15 @@ fn plain_element(r: &Redactor<'_>, element: &str) -> String {
 /// `name=value` pairs joined by `&`.
 pub(super) fn pairs(r: &Redactor<'_>, pairs: &str, kind: Pairs, depth: u32) -> String {
     let all: Vec<String> = pairs.split('&').map(|part| pair(r, part, kind, depth)).collect();
-    all.join("&")
+    foreign(r, all.join("&"))
 }
 
 fn pair(r: &Redactor<'_>, pair: &str, kind: Pairs, depth: u32) -> String {
     let Some((name, value)) = pair.split_once('=') else {
         return value_text(r, pair, depth);
     };
-    let plain_name = plus_decoded(name);
+    let spaced = plus_decoded(name);
+    let plain_name = spelling::said(&spaced);
     let plain = plus_decoded(value);
     let is_ruled = match kind {
         Pairs::Query => r.rules.names_query(&plain_name),
@@ -143,9 +158,15 @@ fn pair(r: &Redactor<'_>, pair: &str, kind: Pairs, depth: u32) -> String {
 
 /// A value of which only its looks tell.
 fn value_text(r: &Redactor<'_>, value: &str, depth: u32) -> String {
-    let plain = plus_decoded(value);
-    let redacted = text::nested(r, &plain, depth + 1);
-    if *redacted == plain { value.to_owned() } else { text::encoded(&redacted) }
+    let mut plain = text::decoded(value).unwrap_or_else(|| value.to_owned());
+    let mut redacted = text::nested(r, &plain, depth + 1).into_owned();
+    let is_secret = redacted != plain;
+    if value.contains('+') {
+        // A space in a query, a digit of base64 where somebody forgot to encode it: read as both.
+        plain = if is_secret { redacted.replace('+', " ") } else { plus_decoded(value) };
+        redacted = text::nested(r, &plain, depth + 1).into_owned();
+    }
+    if !is_secret && redacted == plain { value.to_owned() } else { text::encoded(&redacted) }
 }
 
 /// `application/x-www-form-urlencoded`, decoded.

@@ -1,7 +1,7 @@
 //! A text in which nobody says what stands where: everything that can be known of it by looking.
 
 use super::detect::{self, Found};
-use super::{Class, Redactor, json, markup, names, target};
+use super::{Class, Redactor, json, markup, names, spelling, target};
 use std::borrow::Cow;
 
 /// Texts within texts (JSON in a string in a query) are followed so deep.
@@ -34,6 +34,15 @@ pub(super) fn nested<'t>(r: &Redactor<'_>, text: &'t str, depth: u32) -> Cow<'t,
                 return Cow::Owned(encoded(&plain));
             }
         }
+        // Markup as text, such as a page in a feed.
+        if let Some(page) = markup::unescaped(text).filter(|_| text.contains("&lt;")) {
+            let plain = nested(r, &page, depth + 1);
+            if *plain != *page {
+                let mut out = String::with_capacity(text.len());
+                markup::escape(&mut out, &plain);
+                return Cow::Owned(out);
+            }
+        }
     }
     let linked = links(r, text, depth);
     let found = found(r, &linked, depth);
@@ -48,15 +57,38 @@ pub(super) fn plain(r: &Redactor<'_>, text: &str) -> String {
     replaced(r, text, &found(r, text, DEPTH_MAX))
 }
 
-/// Everything secret in a plain text.
+/// Everything secret in a text, as it stands there and as it is read: `ann%40shop.example` is an address as well.
 fn found(r: &Redactor<'_>, text: &str, depth: u32) -> Vec<Found> {
-    let mut found = detect::secrets(text);
-    for (echo, class) in r.echoes.borrow().iter() {
-        found.extend(text.match_indices(echo.as_str()).map(|(start, _)| Found {
-            start,
-            end: start + echo.len(),
-            class: *class,
+    let mut found = standing(r, text, depth);
+    if let Some(reading) = spelling::read(text) {
+        let read = standing(r, &reading.text, depth);
+        found.extend(read.into_iter().map(|f| Found {
+            start: reading.source(f.start),
+            end: reading.source(f.end),
+            class: f.class,
         }));
+    }
+    found.retain(|f| !text.get(f.start..f.end).is_some_and(super::pseudonym::is_pseudonym));
+    detect::merged(found)
+}
+
+/// Everything secret in a text whose characters stand for themselves.
+fn standing(r: &Redactor<'_>, text: &str, depth: u32) -> Vec<Found> {
+    let mut found = detect::secrets(text);
+    // `tiger+paw` in a form.
+    let spaced = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
+    for (echo, class) in r.echoes.borrow().iter() {
+        let mut echoes = |text: &str| {
+            found.extend(text.match_indices(echo.as_str()).map(|(start, _)| Found {
+                start,
+                end: start + echo.len(),
+                class: *class,
+            }));
+        };
+        echoes(text);
+        if echo.contains(' ') {
+            echoes(&spaced);
+        }
     }
     assignments(r, text, &mut found);
     credentials(text, &mut found);
@@ -65,7 +97,7 @@ fn found(r: &Redactor<'_>, text: &str, depth: u32) -> Vec<Found> {
         base64(r, text, depth, &mut found);
     }
     found.retain(|f| !text.get(f.start..f.end).is_some_and(super::pseudonym::is_pseudonym));
-    detect::merged(found)
+    found
 }
 
 fn replaced(r: &Redactor<'_>, text: &str, found: &[Found]) -> String {
@@ -73,7 +105,7 @@ fn replaced(r: &Redactor<'_>, text: &str, found: &[Found]) -> String {
     let mut at = 0;
     for f in found {
         out.push_str(text.get(at..f.start).unwrap_or_default());
-        out.push_str(&r.replace(f.class, text.get(f.start..f.end).unwrap_or_default()));
+        out.push_str(&r.replace(f.class, &spelling::said(text.get(f.start..f.end).unwrap_or_default())));
         at = f.end;
     }
     out.push_str(text.get(at..).unwrap_or_default());
@@ -125,7 +157,7 @@ fn assignments(r: &Redactor<'_>, text: &str, found: &mut Vec<Found>) {
         if at < floor {
             continue;
         }
-        let Some(name) = name_before(text, at) else { continue };
+        let Some(name) = name_before(text, at).filter(|name| !ends_in_pseudonym(name)) else { continue };
         let Some((start, end)) = value_after(text, at + sign.len(), name) else { continue };
         let value = text.get(start..end).unwrap_or_default();
         let is_word = matches!(value, "true" | "false" | "null" | "none" | "undefined");
@@ -136,6 +168,12 @@ fn assignments(r: &Redactor<'_>, text: &str, found: &mut Vec<Found>) {
             floor = end;
         }
     }
+}
+
+/// A keyed pseudonym names nothing, though it has a word such as `token` in it.
+fn ends_in_pseudonym(name: &str) -> bool {
+    let last = name.rfind("redacted-").and_then(|at| name.get(at..)).unwrap_or_default();
+    super::pseudonym::is_pseudonym(last) && last.rsplit('-').next().is_some_and(|hex| hex.len() == 16)
 }
 
 fn name_before(text: &str, at: usize) -> Option<&str> {
@@ -231,29 +269,50 @@ fn spoken(text: &str, found: &mut Vec<Found>) {
 
 /// Words in base64 (RFC 4648) behind which there is a text with a secret.
 fn base64(r: &Redactor<'_>, text: &str, depth: u32, found: &mut Vec<Found>) {
-    use base64::Engine;
-    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+/_-".contains(c);
     let mut at = 0;
     for piece in text.split_inclusive(|c| !is_part(c)) {
         let start = at;
         at += piece.len();
         let run = piece.trim_end_matches(|c| !is_part(c));
-        let has_capital = run.bytes().any(|b| b.is_ascii_uppercase());
-        if !(12..=BASE64_MAX).contains(&run.len()) || !has_capital || super::pseudonym::is_pseudonym(run) {
-            continue;
-        }
-        let decoded = STANDARD_NO_PAD.decode(run).or_else(|_| URL_SAFE_NO_PAD.decode(run)).ok();
-        let Some(plain) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
-        if plain.chars().any(|c| c.is_control() && !c.is_whitespace()) {
-            continue;
-        }
-        if *nested(r, &plain, depth + 2) != *plain {
-            let end = start + run.len();
-            let padding = text.get(end..).unwrap_or_default().bytes().take_while(|b| *b == b'=').count();
+        let end = start + run.len();
+        // RFC 4648 section 4: two at most.
+        let padding = text.get(end..).unwrap_or_default().bytes().take(2).take_while(|b| *b == b'=').count();
+        if hides(r, run, depth) {
             found.push(Found { start, end: end + padding, class: Class::Token });
+            continue;
+        }
+        // The words of `/a/BASE64` and of `sid_BASE64`.
+        let mut at = start;
+        for part in run.split_inclusive(['/', '_', '-', '+']) {
+            let bare = part.trim_end_matches(['/', '_', '-', '+']);
+            if bare.len() < run.len() && hides(r, bare, depth) {
+                let padding = if at + bare.len() == end { padding } else { 0 };
+                found.push(Found { start: at, end: at + bare.len() + padding, class: Class::Token });
+            }
+            at += part.len();
         }
     }
+}
+
+/// Both alphabets, with and without padding, and whatever the last bits are.
+const LENIENT: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    base64::engine::GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
+);
+
+/// Whether a word is base64 behind which there is a text with a secret.
+fn hides(r: &Redactor<'_>, word: &str, depth: u32) -> bool {
+    use base64::Engine;
+    let has_capital = word.bytes().any(|b| b.is_ascii_uppercase());
+    if !(12..=BASE64_MAX).contains(&word.len()) || !has_capital || super::pseudonym::is_pseudonym(word) {
+        return false;
+    }
+    let decoded = LENIENT.decode(word.replace('-', "+").replace('_', "/")).ok();
+    let Some(plain) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) else { return false };
+    !plain.chars().any(|c| c.is_control() && !c.is_whitespace()) && *nested(r, &plain, depth + 2) != *plain
 }
 
 /// What a percent-encoded text says; `None` where nothing in it is encoded.
