@@ -21,7 +21,9 @@
 //! | `dry_run` | whether a service that was asked to roll back did |
 //! | `exchange` | one exchange: copy, compare, repeat, ask again |
 //! | `recheck` | what asking again says |
-//! | `sender` | connections and the codec |
+//! | `sender` | connections |
+//! | `patience` | how long a reply is waited for |
+//! | `outgoing`, `reading` | a copy as it is written, the body of its reply |
 //! | `finished` | what the sink gets |
 
 mod budget;
@@ -32,7 +34,9 @@ mod finished;
 mod held;
 mod lane;
 mod message;
+mod outgoing;
 mod patience;
+mod reading;
 pub(crate) mod recheck;
 mod runners;
 mod sender;

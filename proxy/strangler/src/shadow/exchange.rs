@@ -15,9 +15,10 @@ use strangler_core::words::Owner;
 use super::captured::Captured;
 use super::dry_run::Heard;
 use super::finished::{Finished, Replies};
+use super::outgoing::{Framing, Outgoing, Repeatable};
 use super::patience::Patience;
 use super::recheck;
-use super::sender::{Bounds, Framing, Outgoing, Received, Repeatable};
+use super::sender::{Bounds, Received};
 use super::slices::Place;
 use super::worker::{Pending, Worker};
 

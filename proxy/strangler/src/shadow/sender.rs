@@ -15,19 +15,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
 use strangler_core::compare::{End, FieldLines, NotCompared, Reply, Transport};
-use strangler_core::routing::shadow::CopyHead;
 use strangler_core::snapshot::{Balance, Upstream};
 use tokio::time::{Instant, sleep_until};
 
 use super::budget::Reserved;
 use super::message::{Body, Full as NoRoom};
+use super::outgoing::{Outgoing, Repeatable};
 use super::patience::{Patience, Toil, TooLate, Waiting};
-use crate::http1::body::Piece;
-use crate::http1::chunked::{self, TrailerLimits};
+use super::reading::poll_body;
+use crate::http1::chunked::TrailerLimits;
 use crate::http1::wire::READ_BYTES;
-use crate::http1::{self, Buffers, Fields, Incoming, Known, ResponseHead, Version, Wire};
+use crate::http1::{self, Buffers, Incoming, Known, ResponseHead, Version, Wire};
 use crate::telemetry::Recorder;
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::connection::{AnswerFault, Connection};
@@ -36,43 +35,11 @@ use crate::upstream::{EndpointState, UpstreamState, balance};
 /// Idle connections kept per endpoint.
 const IDLE_MAX: usize = 32;
 
-/// Bytes of a head beside its target and lines: the method, the version, Host and framing, each with its line end.
-const ROOM: usize = 192;
-
 /// Informational responses that one copy may have.
 const INFORMATIONAL_MAX: u32 = 100;
 
 /// What a reply's trailers may be; nobody looks at them.
 const TRAILERS: TrailerLimits = TrailerLimits { lines: 128, bytes: 64 * 1024 };
-
-/// A copy that is to be sent.
-pub(super) struct Outgoing<'a> {
-    pub(super) method: &'a Method,
-    pub(super) head: CopyHead<'a>,
-    pub(super) body: Bytes,
-    pub(super) framing: Framing,
-    pub(super) repeatable: Repeatable,
-}
-
-/// How a body is delimited, as its client did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// There is none.
-    None,
-    /// As its length says.
-    Length,
-    /// In chunks.
-    Chunked,
-}
-
-/// Whether a copy may be sent again on another connection where a used one turns out to be closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeatable {
-    /// It only reads.
-    Yes,
-    /// It gets a fresh connection, once.
-    No,
-}
 
 /// Bounds on one copy.
 #[derive(Clone, Copy)]
@@ -380,123 +347,6 @@ impl From<Asked> for Failure {
     }
 }
 
-impl Outgoing<'_> {
-    /// Writes the request as it goes over the wire; `None` where it cannot be written.
-    fn write(&self, endpoint: &EndpointState, out: &mut Vec<u8>) -> Option<()> {
-        let target = self.head.target.as_bytes();
-        if target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f || *byte == b'#') {
-            return None;
-        }
-        let lines: usize = self.head.lines.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-        out.reserve(target.len() + lines + ROOM);
-        out.extend_from_slice(self.method.as_str().as_bytes());
-        out.push(b' ');
-        out.extend_from_slice(target);
-        out.extend_from_slice(b" HTTP/1.1\r\n");
-        for (name, value) in &self.head.lines {
-            if memchr::memchr3(b'\r', b'\n', 0, value).is_some() {
-                return None;
-            }
-            write_line(name, value, out);
-        }
-        if self.head.host().is_none() {
-            write_line(b"host", endpoint.authority.as_bytes(), out);
-        }
-        match self.framing {
-            Framing::None => out.extend_from_slice(b"\r\n"),
-            Framing::Length => {
-                write_line(b"content-length", self.body.len().to_string().as_bytes(), out);
-                out.extend_from_slice(b"\r\n");
-                out.extend_from_slice(&self.body);
-            }
-            Framing::Chunked => {
-                out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
-                if !self.body.is_empty() {
-                    chunked::write_size(self.body.len(), out);
-                    out.extend_from_slice(&self.body);
-                    out.extend_from_slice(chunked::CHUNK_END);
-                }
-                chunked::write_end(&Fields::default(), out);
-            }
-        }
-        Some(())
-    }
-}
-
-fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
 fn failed(transport: Transport) -> Reply {
     Reply { end: End::Failed(transport), status: 0, headers: FieldLines::default(), body: Bytes::new() }
-}
-
-/// Where a body goes: how long it may be, and the bytes that it may take.
-type Held<'a> = (&'a mut Body, u64, &'a mut Reserved);
-
-/// Reads a body to its end, or to where it breaks off.
-fn poll_body(
-    cx: &mut Context<'_>,
-    wire: &mut Wire,
-    incoming: &mut Incoming,
-    scratch: &mut [u8],
-    (body, most, reserved): Held<'_>,
-) -> Poll<Result<End, NoRoom>> {
-    loop {
-        if incoming.is_done() {
-            return Poll::Ready(Ok(End::Complete));
-        }
-        let (inbox, taken) = wire.take_inbox();
-        let outcome = if taken < inbox.len() {
-            let rest = inbox.get(taken..).unwrap_or_default();
-            let (used, outcome) = take(rest, incoming, (body, most, reserved));
-            wire.put_inbox(inbox, taken + used);
-            outcome
-        } else {
-            match ready!(wire.poll_receive(cx, scratch)) {
-                Ok(0) if incoming.end_of_connection() => Ok(End::Complete),
-                Ok(0) | Err(_) => return Poll::Ready(Ok(End::Truncated)),
-                Ok(count) => {
-                    let bytes = scratch.get(..count).unwrap_or_default();
-                    let (used, outcome) = take(bytes, incoming, (body, most, reserved));
-                    wire.keep(bytes.get(used..).unwrap_or_default());
-                    outcome
-                }
-            }
-        };
-        if outcome != Ok(End::Complete) {
-            return Poll::Ready(outcome);
-        }
-    }
-}
-
-/// Takes what `bytes` hold of a body: how many of them that was, and whether it may go on.
-fn take(
-    bytes: &[u8],
-    incoming: &mut Incoming,
-    (body, most, reserved): Held<'_>,
-) -> (usize, Result<End, NoRoom>) {
-    let mut at = 0;
-    loop {
-        let Ok((framing, piece)) = incoming.step(bytes.get(at..).unwrap_or_default()) else {
-            return (at, Ok(End::Truncated));
-        };
-        at += framing;
-        match piece {
-            Piece::More => return (at, Ok(End::Complete)),
-            Piece::Data(count) => {
-                if let Err(full) = body.add(bytes.get(at..at + count).unwrap_or_default(), most, reserved) {
-                    return (at, Err(full));
-                }
-                at += count;
-            }
-            Piece::End => {
-                let end = if incoming.finish().is_ok() { End::Complete } else { End::Truncated };
-                return (at, Ok(end));
-            }
-        }
-    }
 }
