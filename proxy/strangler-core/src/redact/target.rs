@@ -15,7 +15,7 @@ pub(super) enum Pairs {
 pub(super) fn url(r: &Redactor<'_>, url: &str, depth: u32) -> String {
     let (rest, fragment) = url.split_once('#').map_or((url, None), |(rest, fragment)| (rest, Some(fragment)));
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
-    let path_at = match rest.find("://") {
+    let path_at = match rest.find("://").filter(|at| rest.get(..*at).is_some_and(is_scheme)) {
         Some(scheme) => {
             rest.get(scheme + 3..).and_then(|after| after.find('/')).map_or(rest.len(), |at| scheme + 3 + at)
         }
@@ -46,14 +46,23 @@ fn foreign(r: &Redactor<'_>, url: String) -> String {
 
 /// Scheme and authority, without who asks.
 fn origin(r: &Redactor<'_>, origin: &str) -> String {
-    match (origin.split_once("://"), origin.rfind('@')) {
-        (Some((scheme, authority)), Some(_)) => {
-            let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-            format!("{scheme}://{}@{}", r.replace(Class::Secret, user), text::plain(r, host))
+    let user =
+        origin.split_once("://").and_then(|(scheme, authority)| Some((scheme, authority.rsplit_once('@')?)));
+    match user {
+        Some((scheme, (user, host))) => {
+            let (scheme, host) = (text::plain(r, scheme), text::plain(r, host));
+            format!("{scheme}://{}@{host}", r.replace(Class::Secret, user))
         }
         // A name may be made of a secret, as in `http://TOKEN.example`.
-        _ => text::plain(r, origin),
+        None => text::plain(r, origin),
     }
+}
+
+/// Whether a text can be the scheme of a URL (RFC 3986 section 3.1); of none, as in `//host/path`, it can.
+fn is_scheme(text: &str) -> bool {
+    let rest = text.strip_prefix(|first: char| first.is_ascii_alphabetic());
+    text.is_empty()
+        || rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)))
 }
 
 /// How many elements after `reset` and its like may be a code.
