@@ -13,7 +13,7 @@ use crate::support::client::Client;
 use crate::support::proxy::{House, Proxy};
 use crate::support::wait_for;
 
-/// As many as the issue asks for.
+/// Edits while clients send.
 const EDITS: u32 = 20;
 
 /// Clients that send all the time; every third one writes.
