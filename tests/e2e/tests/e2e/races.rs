@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::support::client::Client;
-use crate::support::proxy::{House, SERVER};
+use crate::support::proxy::{House, Proxy, SERVER};
 use crate::support::wait_for;
 
 /// Writes that meet a close.
@@ -122,52 +122,77 @@ impl Tally {
     }
 }
 
-fn race(origin: &Arc<Origin>, proxy: SocketAddr) -> Tally {
-    let (at, closes) = mpsc::channel::<Instant>();
-    let closing = Arc::clone(origin);
-    let closer = thread::spawn(move || {
-        for due in closes {
-            while Instant::now() < due {
-                std::hint::spin_loop();
+/// One proxy before one origin, whose idle connections a thread of its own closes.
+struct Racer {
+    origin: Arc<Origin>,
+    client: Client,
+    at: mpsc::Sender<Instant>,
+    closer: thread::JoinHandle<()>,
+    answered: Vec<u32>,
+    tally: Tally,
+}
+
+impl Racer {
+    fn new(origin: Arc<Origin>, proxy: SocketAddr) -> Racer {
+        let (at, closes) = mpsc::channel::<Instant>();
+        let closing = Arc::clone(&origin);
+        let closer = thread::spawn(move || {
+            for due in closes {
+                while Instant::now() < due {
+                    std::hint::spin_loop();
+                }
+                closing.close_idle();
             }
-            closing.close_idle();
-        }
-    });
-    let mut client = Client::new(proxy);
-    let mut tally = Tally::default();
-    let mut answered = Vec::new();
-    for id in 0..RACES {
+        });
+        let client = Client::new(proxy);
+        Racer { origin, client, at, closer, answered: Vec::new(), tally: Tally::default() }
+    }
+
+    fn race(&mut self, id: u32) {
         // Leaves an idle connection to the origin, which the write will find.
-        drop(client.get("/warm"));
+        drop(self.client.get("/warm"));
         // A step that shares no divisor with the width visits every offset once before any twice.
         let width = OFFSETS.end - OFFSETS.start;
         let offset = OFFSETS.start + (i64::from(id) * 367) % width;
         let begun = Instant::now() + Duration::from_micros(300);
         let shift = Duration::from_micros(offset.unsigned_abs());
-        at.send(if offset < 0 { begun - shift } else { begun + shift }).unwrap();
+        self.at.send(if offset < 0 { begun - shift } else { begun + shift }).unwrap();
         while Instant::now() < begun {
             std::hint::spin_loop();
         }
-        match client.send("POST", "/orders", &[("x-id", &id.to_string())], b"one order") {
-            Ok(answer) if (200..300).contains(&answer.status) => answered.push(id),
-            Ok(answer) => *tally.others.entry(answer.status).or_default() += 1,
-            Err(_) => tally.lost += 1,
+        match self.client.send("POST", "/orders", &[("x-id", &id.to_string())], b"one order") {
+            Ok(answer) if (200..300).contains(&answer.status) => self.answered.push(id),
+            Ok(answer) => *self.tally.others.entry(answer.status).or_default() += 1,
+            Err(_) => self.tally.lost += 1,
         }
     }
-    drop(at);
-    closer.join().unwrap();
-    let ran = origin.ran.lock().unwrap();
-    tally.done = u32::try_from(answered.len()).unwrap();
-    tally.twice = u32::try_from(ran.values().filter(|times| **times > 1).count()).unwrap();
-    tally.invented = u32::try_from(answered.iter().filter(|id| !ran.contains_key(id)).count()).unwrap();
-    tally
+
+    fn tally(self) -> Tally {
+        let Racer { origin, at, closer, answered, mut tally, .. } = self;
+        drop(at);
+        closer.join().unwrap();
+        let ran = origin.ran.lock().unwrap();
+        tally.done = u32::try_from(answered.len()).unwrap();
+        tally.twice = u32::try_from(ran.values().filter(|times| **times > 1).count()).unwrap();
+        tally.invented = u32::try_from(answered.iter().filter(|id| !ran.contains_key(id)).count()).unwrap();
+        tally
+    }
 }
 
-fn strangler() -> Tally {
-    let (origin, address) = Origin::start();
-    let house = House::new(&format!("version = 1\nlegacy = \"http://{address}\"\n{SERVER}"));
+/// Races them side by side: whatever else this machine does meets all of them alike.
+fn race<const N: usize>(mut racers: [Racer; N]) -> [Tally; N] {
+    for id in 0..RACES {
+        for racer in &mut racers {
+            racer.race(id);
+        }
+    }
+    racers.map(Racer::tally)
+}
+
+fn strangler(upstream: SocketAddr) -> (House, Proxy) {
+    let house = House::new(&format!("version = 1\nlegacy = \"http://{upstream}\"\n{SERVER}"));
     let proxy = house.serve();
-    race(&origin, proxy.public)
+    (house, proxy)
 }
 
 /// nginx with a pool of upstream connections, as its documentation sets one up.
@@ -220,7 +245,9 @@ fn assert_at_most_once(name: &str, tally: &Tally) {
 
 #[test]
 fn a_write_that_meets_an_idle_close_runs_at_most_once() {
-    let ours = strangler();
+    let (origin, address) = Origin::start();
+    let (_house, proxy) = strangler(address);
+    let [ours] = race([Racer::new(origin, proxy.public)]);
     assert_at_most_once("strangler", &ours);
     assert_eq!(ours.lost, 0, "every client is told");
     assert!(ours.others.keys().all(|status| *status == 502), "{ours:?}");
@@ -229,11 +256,12 @@ fn a_write_that_meets_an_idle_close_runs_at_most_once() {
 #[test]
 #[cfg_attr(not(have_nginx), ignore = "needs nginx: apt-get install nginx-light")]
 fn hardly_more_writes_fail_at_an_idle_close_than_with_nginx() {
-    let ours = strangler();
+    let (ours, theirs) = (Origin::start(), Origin::start());
+    let (_house, proxy) = strangler(ours.1);
+    let nginx = Nginx::start(theirs.1);
+    let racers = [Racer::new(ours.0, proxy.public), Racer::new(theirs.0, nginx.address)];
+    let [ours, theirs] = race(racers);
     assert_at_most_once("strangler", &ours);
-    let (origin, address) = Origin::start();
-    let nginx = Nginx::start(address);
-    let theirs = race(&origin, nginx.address);
     assert_at_most_once("nginx", &theirs);
     assert!(ours.failed() <= theirs.failed() + RACES / 10, "ours {ours:?}, nginx {theirs:?}");
 }
